@@ -2,10 +2,9 @@
 # What `cmake --install` puts where: headers, both libraries, a CMake package and a pkg-config file.
 include(CMakePackageConfigHelpers)
 
-# A program that links libdeq.a has to name what the shared library brings along by itself.  Plain
-# names, not this machine's paths: the installed tree can then be moved and packaged.
-set(static_needs dnnl ${OpenMP_C_LIB_NAMES} m)
-list(REMOVE_DUPLICATES static_needs)
+# A program that links libdeq.a has to name what the shared library brings along by itself.  Flags,
+# not this machine's paths: the installed tree can then be moved and packaged.
+set(static_needs -ldnnl -fopenmp -lm)
 target_link_libraries(deq_static INTERFACE "$<INSTALL_INTERFACE:${static_needs}>")
 
 set(package_dir ${CMAKE_INSTALL_LIBDIR}/cmake/deq)
@@ -22,7 +21,7 @@ install(FILES cmake/deqConfig.cmake ${CMAKE_CURRENT_BINARY_DIR}/deqConfigVersion
 
 # The .pc file finds its prefix from where it stands, so that the tree can be moved.
 file(RELATIVE_PATH pc_prefix "/prefix/${pkgconfig_dir}" "/prefix")
-list(TRANSFORM static_needs PREPEND "-l" OUTPUT_VARIABLE pc_libs_private)
-list(JOIN pc_libs_private " " pc_libs_private)
+string(REGEX REPLACE "/$" "" pc_prefix "${pc_prefix}")
+list(JOIN static_needs " " pc_libs_private)
 configure_file(cmake/deq.pc.in deq.pc @ONLY)
 install(FILES ${CMAKE_CURRENT_BINARY_DIR}/deq.pc DESTINATION ${pkgconfig_dir})

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/** @file
+/**
+ * @file
  * Marks what libdeq exports.  Everything without DEQ_API stays inside the
  * library: it is compiled with hidden visibility, and a test accepts no exported
  * symbol without the prefix `deq_`.

@@ -1,11 +1,12 @@
 /* SPDX-License-Identifier: MIT */
-/** @file
+/**
+ * @file
  * The version of libdeq.  It stands here once; the build reads it from this file.
  */
 #ifndef DEQ_VERSION_H
 #define DEQ_VERSION_H
 
-#include "deq/export.h"
+#include <deq/export.h>
 
 #ifdef __cplusplus
 extern "C" {

@@ -1,9 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 #include "support/test.h"
 
+#include <deq/version.h>
 #include <stdio.h>
-
-#include "deq/version.h"
 
 static void version_text_is_the_header_numbers(void **state)
 {

@@ -2,4 +2,7 @@
 /* The smallest program that uses the installed library. */
 #include <deq/version.h>
 #include <stdio.h>
-int main(void) { return puts(deq_version()) == EOF; }
+int main(void)
+{
+    return puts(deq_version()) == EOF;
+}
