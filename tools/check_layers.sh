@@ -36,7 +36,7 @@ layers='
 headers='
     base       export version status context
     tensor     type
-    graph      graph parameters
+    graph      graph parameters op program
     *          deq
 '
 # Only src/backend knows the library below the kernels, and intrinsics:

@@ -23,7 +23,7 @@ test=("${build[@]}" g++ binutils libcmocka-dev)
 bench=("${build[@]}")
 docs=(cmake make doxygen)
 format=(git clang-format)
-ci=("${test[@]}" "${bench[@]}" "${docs[@]}" "${format[@]}" clang clang-tidy libomp-dev)
+ci=("${test[@]}" "${bench[@]}" "${docs[@]}" "${format[@]}" clang clang-tidy libomp-dev shellcheck)
 
 usage() {
     sed -n '3,/^set /{s/^# \{0,1\}//;/^set /d;p}' "$0"
