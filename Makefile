@@ -9,7 +9,7 @@ PREFIX ?= /usr/local
 JOBS   ?= $(shell nproc)
 BUILD  := build/$(PRESET)
 
-CONFIGURE := cmake --preset $(PRESET) --log-level=WARNING
+CONFIGURE := cmake --preset $(PRESET) --log-level=WARNING >/dev/null
 COMPILE   := cmake --build $(BUILD) --parallel $(JOBS)
 DEPS      := tools/install-deps.sh
 

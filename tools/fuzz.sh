@@ -9,7 +9,7 @@ set -euo pipefail
 cd "$(dirname "$0")/.."
 seconds=${1:-60}
 
-cmake --preset fuzz --log-level=WARNING
+cmake --preset fuzz --log-level=WARNING >/dev/null
 cmake --build build/fuzz --parallel "$(nproc)"
 
 ran=0
