@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-# Finds oneDNN 2.6 or newer and makes the target OneDNN::OneDNN.
+# Finds oneDNN and makes the target OneDNN::OneDNN.  (Ubuntu 22.04 has 2.2, Debian 13 has 3.7.)
 #
 # oneDNN's own CMake package is not used: the distributions build it with the OpenCL run time, and
 # it then demands OpenCL's headers of everyone, which the library's package only recommends.

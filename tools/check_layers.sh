@@ -32,11 +32,11 @@ layers='
 # A public header belongs to one layer and includes what that layer may include of the third column;
 # deq.h gathers them all.
 #
-#   layer      its public headers, include/deq/NAME.h
+#   layer      its public headers, include/deq/NAME.h; or NAME/ for all that stand in a folder
 headers='
     base       export version status context
     tensor     type
-    graph      graph parameters op program
+    graph      graph parameters op op/ program gradient_check
     *          deq
 '
 # Only src/backend knows the library below the kernels, and intrinsics:
@@ -70,8 +70,16 @@ BEGIN {
     n = split(ENVIRON["headers"], line, "\n")
     for (i = 1; i <= n; i++) {
         m = split(line[i], word, " ")
-        for (j = 2; j <= m; j++) owner["deq/" word[j] ".h"] = word[1]
+        for (j = 2; j <= m; j++) owner["deq/" word[j]] = word[1]
     }
+}
+
+# The layer of a public header; "" if it is in none.
+function owner_of(header,    folder) {
+    sub(/\.h$/, "", header)
+    folder = header
+    sub(/[^\/]*$/, "", folder)
+    return header in owner ? owner[header] : owner[folder]
 }
 
 function complain(what) {
@@ -85,7 +93,7 @@ FNR == 1 {
     sub(/\/[^\/]*$/, "/", folder)
     if (path[1] == "src") layer = path[2]
     else if (path[1] != "include") layer = path[1]
-    else layer = owner[substr(FILENAME, length("include/") + 1)]
+    else layer = owner_of(substr(FILENAME, length("include/") + 1))
     if (!(layer in known))
         complain(path[1] == "include" ? "this header belongs to no layer; enter it in tools/check_layers.sh" \
                                       : "layer \"" layer "\" is not in the table of tools/check_layers.sh")
@@ -102,9 +110,10 @@ FNR == 1 {
     else if (name ~ backend_only) {
         if (layer != "backend") complain("<" name "> is for src/backend alone")
     } else if (name ~ /^deq\//) {
-        if (!(name in owner)) complain("<" name "> is no public header that tools/check_layers.sh knows")
-        else if (!((layer, owner[name]) in public) && !((layer, "*") in public))
-            complain(layer " must not know <" name ">, which belongs to " owner[name])
+        of = owner_of(name)
+        if (of == "") complain("<" name "> is no public header that tools/check_layers.sh knows")
+        else if (!((layer, of) in public) && !((layer, "*") in public))
+            complain(layer " must not know <" name ">, which belongs to " of)
     } else if (/"/) {
         if (path[1] == "include") complain("a public header includes public headers only, not \"" name "\"")
         else if (name !~ /\// && layer !~ /^(cli|bench|examples)$/)

@@ -24,6 +24,7 @@ good=(
     'src/solver/a.c       <deq/type.h>'
     'include/deq/graph.h  <deq/type.h>'
     'include/deq/deq.h    <deq/graph.h>'
+    'include/deq/op/a.h   <deq/graph.h>'
     'cli/a.c              <deq/deq.h>'
     'cli/b.c              "table.h"'
 )
@@ -45,6 +46,8 @@ bad=(
     'include/deq/type.h   <deq/graph.h>'
     'include/deq/type.h   "tensor/a.h"'
     'include/deq/new.h    <deq/type.h>'
+    'include/deq/new/a.h  <deq/type.h>'
+    'src/solver/a.c       <deq/op/a.h>'
     'cli/a.c              "base/a.h"'
     'bench/a.c            "graph/a.h"'
 )
