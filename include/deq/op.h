@@ -1,0 +1,16 @@
+/* SPDX-License-Identifier: MIT */
+/**
+ * @file
+ * Every operator that a graph can hold, one header a family.
+ *
+ * A builder function adds nodes and returns their value.  A mistake marks the graph and is reported
+ * by deq_graph_status() or deq_compile(); see graph.h.
+ */
+#ifndef DEQ_OP_H
+#define DEQ_OP_H
+
+#include <deq/op/elementwise.h>
+#include <deq/op/reduce.h>
+#include <deq/op/shape.h>
+
+#endif
