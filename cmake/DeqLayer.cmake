@@ -2,6 +2,21 @@
 # How everything here is compiled, and how a layer of src/ is declared.
 include_guard(GLOBAL)
 
+# deq_instrument(target)
+#
+# Sanitizers and coverage, if they are asked for.
+function(deq_instrument target)
+  if(DEQ_SANITIZE)
+    target_compile_options(${target} PRIVATE
+      -fsanitize=${DEQ_SANITIZE} -fno-sanitize-recover=all -fno-omit-frame-pointer)
+    target_link_options(${target} PRIVATE -fsanitize=${DEQ_SANITIZE})
+  endif()
+  if(DEQ_COVERAGE)
+    target_compile_options(${target} PRIVATE --coverage)
+    target_link_options(${target} PRIVATE --coverage)
+  endif()
+endfunction()
+
 # deq_compile_options(target)
 #
 # The flags of all our code.  Products and sums are not contracted, so that gcc, clang and the
@@ -17,11 +32,7 @@ function(deq_compile_options target)
     -Wall -Wextra -Wconversion -Wshadow -Wstrict-prototypes -Wmissing-prototypes -Wundef
     -ffp-contract=off
     $<$<BOOL:${DEQ_WERROR}>:-Werror>)
-  if(DEQ_SANITIZE)
-    target_compile_options(${target} PRIVATE
-      -fsanitize=${DEQ_SANITIZE} -fno-sanitize-recover=all -fno-omit-frame-pointer)
-    target_link_options(${target} PRIVATE -fsanitize=${DEQ_SANITIZE})
-  endif()
+  deq_instrument(${target})
 endfunction()
 
 # deq_object_library(target SOURCES ... [LIBRARIES ...])
