@@ -35,7 +35,7 @@ layers='
 #   layer      its public headers, include/deq/NAME.h; or NAME/ for all that stand in a folder
 headers='
     base       export version status context
-    tensor     type
+    tensor     type random
     graph      graph parameters op op/ program gradient_check
     *          deq
 '
