@@ -2,7 +2,7 @@
 /* The version that was compiled in. */
 #include <deq/version.h>
 
-#define TEXT(x)                     #x
+#define TEXT(x) #x
 #define DOTTED(major, minor, patch) TEXT(major) "." TEXT(minor) "." TEXT(patch)
 
 const char *deq_version(void)

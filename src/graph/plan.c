@@ -1,0 +1,118 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Memory plan: every slot gets an offset in one arena, so that slots whose lifetimes overlap do not
+ * overlap in memory.
+ *
+ * Time is the index of a step, all stages one after another.  A slot lives
+ *
+ *     from its first write to its last read     if only its own stage reads it,
+ *     from its first write to the end           if a later stage reads it, since that stage runs
+ *                                               again and again, or if it is an output,
+ *     always                                    if it is an input or a constant.
+ *
+ * Placement is greedy: largest first, each at the lowest offset that is free over its lifetime.
+ */
+#include "graph/program_internal.h"
+
+#include <stdlib.h>
+
+typedef struct lifetime {
+    int slot;
+    size_t bytes;
+    int first, last; /* inclusive */
+} lifetime;
+
+#define FOREVER INT32_MAX
+
+static size_t round_up(size_t bytes)
+{
+    return (bytes + DEQ_ALIGNMENT - 1) / DEQ_ALIGNMENT * DEQ_ALIGNMENT;
+}
+
+static void extend(const deq_program *p, lifetime *life, int slot, int time, deq_stage stage)
+{
+    lifetime *t = &life[slot];
+    const deq_slot *s = &p->slots[slot];
+    if (t->last < 0) *t = (lifetime){ slot, t->bytes, time, time };
+    if (time < t->first) t->first = time;
+    if (time > t->last) t->last = time;
+    if (stage > s->stage || s->output) t->last = FOREVER;
+}
+
+static void find_lifetimes(const deq_program *p, lifetime *life)
+{
+    for (size_t i = 0; i < p->n_slots; i++) {
+        const deq_slot *s = &p->slots[i];
+        bool always = s->kind == DEQ_SLOT_KEPT;
+        life[i] = (lifetime){ (int)i, round_up(s->bytes), 0, always ? FOREVER : -1 };
+        if (s->kind == DEQ_SLOT_PARAMETER) life[i].bytes = 0;
+    }
+    int time = 0;
+    for (int stage = 0; stage < DEQ_STAGES; stage++)
+        for (size_t k = 0; k < p->n_steps[stage]; k++, time++) {
+            const deq_step *step = &p->steps[stage][k];
+            for (int i = 0; i < step->n_writes; i++)
+                extend(p, life, step->writes[i], time, step->stage);
+            for (int i = 0; i < step->n_reads; i++)
+                extend(p, life, step->reads[i], time, step->stage);
+        }
+}
+
+static int larger_first(const void *a, const void *b)
+{
+    const lifetime *x = a, *y = b;
+    if (x->bytes != y->bytes) return x->bytes < y->bytes ? 1 : -1;
+    return x->slot - y->slot; /* the same plan everywhere, whatever sort is used */
+}
+
+static bool overlap(const lifetime *a, const lifetime *b)
+{
+    return a->first <= b->last && b->first <= a->last;
+}
+
+/* The lowest offset where `t` fits among the `n` slots placed before, which are sorted by offset. */
+static size_t lowest_offset(const deq_program *p, const lifetime *t, const lifetime *life,
+                            const int *placed, int n)
+{
+    size_t at = 0;
+    for (int i = 0; i < n; i++) {
+        const lifetime *other = &life[placed[i]];
+        size_t begin = p->slots[other->slot].offset, end = begin + other->bytes;
+        if (!overlap(t, other) || end <= at) continue;
+        if (begin >= at + t->bytes) break;
+        at = end;
+    }
+    return at;
+}
+
+static void insert_sorted(const deq_program *p, const lifetime *life, int *placed, int n, int which)
+{
+    size_t offset = p->slots[life[which].slot].offset;
+    while (n > 0 && p->slots[life[placed[n - 1]].slot].offset > offset) {
+        placed[n] = placed[n - 1];
+        n--;
+    }
+    placed[n] = which;
+}
+
+deq_status deq_plan(deq_program *p)
+{
+    lifetime *life = deq_alloc_array(p->ctx, p->n_slots + 1, sizeof *life);
+    int *placed = deq_alloc_array(p->ctx, p->n_slots + 1, sizeof *placed);
+    if (life && placed) {
+        find_lifetimes(p, life);
+        qsort(life, p->n_slots, sizeof *life, larger_first);
+        int n = 0;
+        for (size_t i = 0; i < p->n_slots; i++) {
+            if (life[i].bytes == 0 || life[i].last < 0) continue;
+            size_t at = lowest_offset(p, &life[i], life, placed, n);
+            p->slots[life[i].slot].offset = at;
+            if (at + life[i].bytes > p->arena_bytes) p->arena_bytes = at + life[i].bytes;
+            insert_sorted(p, life, placed, n++, (int)i);
+        }
+    }
+    deq_status status = life && placed ? DEQ_OK : DEQ_ERR_NOMEM;
+    deq_release(p->ctx, life, (p->n_slots + 1) * sizeof *life);
+    deq_release(p->ctx, placed, (p->n_slots + 1) * sizeof *placed);
+    return status;
+}
