@@ -7,14 +7,15 @@
 # ROOT is a checkout; default is the one that this script belongs to.  tests/tools/ shows that a bad
 # include is found.
 #
-# A layer may include the files of its own folder.  Beyond that:
+# A layer may include the files of its own folder.  Beyond that (graph reads the attributes of those
+# operators that its passes rewrite):
 #
 #   layer   | src/ folders, or single files          | public headers of
 layers='
     base     |                                        | base
     tensor   | base                                   | base tensor
     solver   | base tensor                            | base tensor solver
-    graph    | base tensor op/op.h                    | base tensor graph
+    graph    | base tensor op/op.h op/conv.h op/elementwise.h op/matmul.h op/shape.h | base tensor graph
     op       | base tensor                            | base tensor graph
     backend  | base tensor graph op                   | base tensor graph
     implicit | base tensor graph op/op.h solver       | base tensor graph solver implicit
