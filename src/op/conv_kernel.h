@@ -1,0 +1,84 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The three sums of conv.c (1) for one element type.  Included by conv.c once for each type, with
+ * REAL and TYPED(name) defined; no include guard on purpose.
+ *
+ * Every function walks the terms of (1) that belong to its part of the output: pairs of channels,
+ * then taps (r, s), then the output positions (p, q) for which the tap lies inside x.
+ */
+
+/* y[b, k, :, :] for item = b K + k. */
+static void TYPED(conv2d)(void *out, const void *in_x, const void *in_w, const deq_conv_dims *d,
+                          int64_t item, double *sums)
+{
+    int64_t cg = d->c / d->groups, kg = d->k / d->groups, plane = d->p * d->q;
+    int64_t b = item / d->k, k = item % d->k, c0 = k / kg * cg;
+    const REAL *w = (const REAL *)in_w + k * cg * d->r * d->s;
+    memset(sums, 0, (size_t)plane * sizeof *sums);
+    for (int64_t c = c0; c < c0 + cg; c++) {
+        const REAL *x = (const REAL *)in_x + (b * d->c + c) * d->h * d->w;
+        for (int64_t r = 0; r < d->r; r++)
+            for (int64_t s = 0; s < d->s; s++) {
+                double weight = (double)*w++;
+                tap t = tap_of(d, r, s);
+                for (int64_t p = t.p.from; p < t.p.to; p++) {
+                    int64_t row = (t.h0 + p * d->height.stride) * d->w + t.v0;
+                    for (int64_t q = t.q.from; q < t.q.to; q++)
+                        sums[p * d->q + q] += weight * (double)x[row + q * d->width.stride];
+                }
+            }
+    }
+    for (int64_t i = 0; i < plane; i++) ((REAL *)out)[item * plane + i] = (REAL)sums[i];
+}
+
+/* dx[b, c, :, :] for item = b C + c. */
+static void TYPED(input_grad)(void *out, const void *in_dy, const void *in_w,
+                              const deq_conv_dims *d, int64_t item, double *sums)
+{
+    int64_t cg = d->c / d->groups, kg = d->k / d->groups, plane = d->h * d->w;
+    int64_t b = item / d->c, c = item % d->c, k0 = c / cg * kg;
+    memset(sums, 0, (size_t)plane * sizeof *sums);
+    for (int64_t k = k0; k < k0 + kg; k++) {
+        const REAL *dy = (const REAL *)in_dy + (b * d->k + k) * d->p * d->q;
+        const REAL *w = (const REAL *)in_w + (k * cg + c % cg) * d->r * d->s;
+        for (int64_t r = 0; r < d->r; r++)
+            for (int64_t s = 0; s < d->s; s++) {
+                double weight = (double)*w++;
+                tap t = tap_of(d, r, s);
+                for (int64_t p = t.p.from; p < t.p.to; p++) {
+                    int64_t row = (t.h0 + p * d->height.stride) * d->w + t.v0;
+                    for (int64_t q = t.q.from; q < t.q.to; q++)
+                        sums[row + q * d->width.stride] += weight * (double)dy[p * d->q + q];
+                }
+            }
+    }
+    for (int64_t i = 0; i < plane; i++) ((REAL *)out)[item * plane + i] = (REAL)sums[i];
+}
+
+/* dw[k, c, :, :] for item = k C/g + c. */
+static void TYPED(weight_grad)(void *out, const void *in_x, const void *in_dy,
+                               const deq_conv_dims *d, int64_t item, double *sums)
+{
+    int64_t cg = d->c / d->groups, kg = d->k / d->groups, taps = d->r * d->s;
+    int64_t k = item / cg, c = k / kg * cg + item % cg;
+    memset(sums, 0, (size_t)taps * sizeof *sums);
+    for (int64_t b = 0; b < d->batch; b++) {
+        const REAL *x = (const REAL *)in_x + (b * d->c + c) * d->h * d->w;
+        const REAL *dy = (const REAL *)in_dy + (b * d->k + k) * d->p * d->q;
+        for (int64_t r = 0; r < d->r; r++)
+            for (int64_t s = 0; s < d->s; s++) {
+                tap t = tap_of(d, r, s);
+                double sum = 0.0;
+                for (int64_t p = t.p.from; p < t.p.to; p++) {
+                    int64_t row = (t.h0 + p * d->height.stride) * d->w + t.v0;
+                    for (int64_t q = t.q.from; q < t.q.to; q++)
+                        sum += (double)x[row + q * d->width.stride] * (double)dy[p * d->q + q];
+                }
+                sums[r * d->s + s] += sum;
+            }
+    }
+    for (int64_t i = 0; i < taps; i++) ((REAL *)out)[item * taps + i] = (REAL)sums[i];
+}
+
+#undef REAL
+#undef TYPED
