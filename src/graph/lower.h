@@ -76,6 +76,8 @@ typedef struct deq_backend {
     const char *name;
     /* Can `node` be the anchor of a group with an epilogue (or a prologue)? */
     bool (*is_anchor)(const deq_lowering *l, const deq_node *node);
+    /* Can element-wise `node` be part of a fused group at all? */
+    bool (*takes_elementwise)(const deq_lowering *l, const deq_node *node);
     /* May element-wise `node` join the epilogue of the group? */
     bool (*takes_epilogue)(const deq_lowering *l, const deq_group *group, int node);
     /* May element-wise `node`, whose only use is the anchor's first input, be computed on the fly? */

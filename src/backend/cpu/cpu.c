@@ -1,81 +1,72 @@
 /* SPDX-License-Identifier: MIT */
-/* The CPU backend: which kernel computes which group. */
-#include "graph/lower.h"
+/* The CPU backend: which kernel family computes which group. */
+#include "backend/cpu/cpu.h"
 
-#include <string.h>
+static const deq_cpu_kernel *const kernels[] = {
+    &deq_cpu_conv2d, &deq_cpu_conv2d_input_grad, &deq_cpu_conv2d_weight_grad,
+    &deq_cpu_matmul, &deq_cpu_normalize,         &deq_cpu_normalize_tangent,
+};
+
+static const deq_cpu_kernel *kernel_of_node(const deq_lowering *l, const deq_node *node)
+{
+    if (!l->options->tuned) return NULL;
+    for (size_t i = 0; i < sizeof kernels / sizeof *kernels; i++)
+        if (kernels[i]->op == node->op && kernels[i]->supports(l, node)) return kernels[i];
+    return NULL;
+}
+
+/* NULL: the reference kernels. */
+static const deq_cpu_kernel *kernel_of_group(const deq_lowering *l, const deq_group *group)
+{
+    if (group->anchor >= 0) return kernel_of_node(l, &l->g->nodes[group->anchor]);
+    for (int i = 0; i < group->n_nodes; i++)
+        if (!deq_cpu_fused.supports(l, &l->g->nodes[group->nodes[i]])) return NULL;
+    return l->options->tuned ? &deq_cpu_fused : NULL;
+}
 
 static bool is_anchor(const deq_lowering *l, const deq_node *node)
 {
-    (void)l, (void)node;
-    return false;
+    return kernel_of_node(l, node) != NULL;
 }
 
-static bool takes(const deq_lowering *l, const deq_group *group, int node)
+static bool takes_elementwise(const deq_lowering *l, const deq_node *node)
 {
-    (void)l, (void)group, (void)node;
-    return false;
+    return l->options->tuned && deq_cpu_fused.supports(l, node);
+}
+
+static bool takes_epilogue(const deq_lowering *l, const deq_group *group, int node)
+{
+    const deq_cpu_kernel *k = kernel_of_group(l, group);
+    return k && k->takes_epilogue && k->takes_epilogue(l, group, node);
+}
+
+static bool takes_prologue(const deq_lowering *l, const deq_group *group, int node)
+{
+    const deq_cpu_kernel *k = kernel_of_group(l, group);
+    return k && k->takes_prologue && k->takes_prologue(l, group, node);
 }
 
 static bool channels_last(const deq_lowering *l, const deq_group *group, bool inputs_are)
 {
-    (void)l, (void)group, (void)inputs_are;
-    return false;
+    const deq_cpu_kernel *k = kernel_of_group(l, group);
+    return k && k->channels_last && k->channels_last(l, group, inputs_are);
 }
 
 static deq_status lower(deq_lowering *l, const deq_group *group, bool *done)
 {
-    (void)l, (void)group;
-    *done = false;
-    return DEQ_OK;
-}
-
-static void copy(const deq_type *type, void *dst, deq_layout dst_layout, const void *src,
-                 deq_layout src_layout, int threads)
-{
-    (void)dst_layout, (void)src_layout, (void)threads;
-    memcpy(dst, src, deq_type_bytes(type));
-}
-
-typedef struct copy_step {
-    deq_type type;
-    int dst, src, threads;
-    deq_layout dst_layout, src_layout;
-} copy_step;
-
-static deq_status run_copy(void *self, void *const *slot, char *message)
-{
-    const copy_step *c = self;
-    (void)message;
-    copy(&c->type, slot[c->dst], c->dst_layout, slot[c->src], c->src_layout, c->threads);
-    return DEQ_OK;
-}
-
-static deq_status lower_copy(deq_lowering *l, const deq_type *type, int dst, deq_layout dst_layout,
-                             int src, deq_layout src_layout, deq_stage stage)
-{
-    copy_step *c = deq_lower_alloc(l, sizeof *c);
-    if (!c) return DEQ_ERR_NOMEM;
-    *c = (copy_step){ *type, dst, src, l->threads, dst_layout, src_layout };
-    double bytes = 2 * (double)deq_type_bytes(type);
-    deq_step step = { .run = run_copy,
-                      .self = c,
-                      .stage = stage,
-                      .n_reads = 1,
-                      .n_writes = 1,
-                      .reads = &src,
-                      .writes = &dst,
-                      .bytes = bytes,
-                      .kernel = dst_layout == src_layout ? "copy" : "reorder" };
-    return deq_lower_step(l, &step);
+    const deq_cpu_kernel *k = kernel_of_group(l, group);
+    *done = k != NULL;
+    return k ? k->lower(l, group) : DEQ_OK;
 }
 
 const deq_backend deq_backend_cpu = {
     .name = "cpu",
     .is_anchor = is_anchor,
-    .takes_epilogue = takes,
-    .takes_prologue = takes,
+    .takes_elementwise = takes_elementwise,
+    .takes_epilogue = takes_epilogue,
+    .takes_prologue = takes_prologue,
     .channels_last = channels_last,
     .lower = lower,
-    .lower_copy = lower_copy,
-    .copy = copy,
+    .lower_copy = deq_cpu_lower_copy,
+    .copy = deq_cpu_copy,
 };
