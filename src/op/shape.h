@@ -14,7 +14,7 @@ extern const deq_op deq_op_stop_gradient; /* no attributes */
 extern const deq_op deq_op_permute;       /* deq_permute_attr */
 extern const deq_op deq_op_slice;         /* deq_slice_attr */
 extern const deq_op deq_op_pad;           /* deq_pad_attr */
-extern const deq_op deq_op_pad_adjoint;   /* deq_pad_attr: of replicating, back to the inner extents */
+extern const deq_op deq_op_pad_adjoint;   /* deq_pad_attr: back to the extents inside */
 extern const deq_op deq_op_sum;           /* deq_reduce_attr */
 
 /* Any number of inputs. */
