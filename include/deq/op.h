@@ -10,7 +10,11 @@
 #define DEQ_OP_H
 
 #include <deq/op/elementwise.h>
+#include <deq/op/index.h>
 #include <deq/op/reduce.h>
+#include <deq/op/relative_shift.h>
+#include <deq/op/resample.h>
 #include <deq/op/shape.h>
+#include <deq/op/sparse.h>
 
 #endif

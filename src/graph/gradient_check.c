@@ -65,16 +65,11 @@ static deq_status read_options(check *c, const deq_gradient_check_options *given
         return deq_fail(c->g->ctx, DEQ_ERR_ARGUMENT,
                         "gradient check: options.struct_size is %zu, expected %zu", o->struct_size,
                         sizeof *o);
-    if (o->step == 0)
-        o->step = d.step;
-    if (o->tol == 0)
-        o->tol = d.tol;
-    if (o->adjoint_tol == 0)
-        o->adjoint_tol = d.adjoint_tol;
-    if (o->max_coordinates == 0)
-        o->max_coordinates = d.max_coordinates;
-    if (o->directions == 0)
-        o->directions = d.directions;
+    if (o->step == 0) o->step = d.step;
+    if (o->tol == 0) o->tol = d.tol;
+    if (o->adjoint_tol == 0) o->adjoint_tol = d.adjoint_tol;
+    if (o->max_coordinates == 0) o->max_coordinates = d.max_coordinates;
+    if (o->directions == 0) o->directions = d.directions;
     if (!(o->step > 0) || !(o->tol > 0) || !(o->adjoint_tol > 0) || o->max_coordinates < 0)
         return deq_fail(c->g->ctx, DEQ_ERR_ARGUMENT,
                         "gradient check: step %g, tol %g, adjoint_tol %g, max_coordinates %lld, "
@@ -89,8 +84,7 @@ static deq_status read_options(check *c, const deq_gradient_check_options *given
 static const deq_gradient_point *find_point(const check *c, deq_value v)
 {
     for (int i = 0; i < c->n_points; i++)
-        if (c->points[i].value.id == v.id)
-            return &c->points[i];
+        if (c->points[i].value.id == v.id) return &c->points[i];
     return NULL;
 }
 
@@ -152,22 +146,18 @@ static deq_status check_graph(check *c)
 {
     const deq_graph *g = c->g;
     bool *needed = deq_arena_alloc(&c->arena, g->n_values * sizeof *needed);
-    if (!needed)
-        return DEQ_ERR_NOMEM;
-    for (int i = 0; i < c->n_outputs; i++)
-        needed[c->outputs[i].id] = true;
+    if (!needed) return DEQ_ERR_NOMEM;
+    for (int i = 0; i < c->n_outputs; i++) needed[c->outputs[i].id] = true;
     for (size_t k = g->n_nodes; k-- > 0;) {
         const deq_node *node = &g->nodes[k];
         bool any = false;
         for (int o = 0; o < node->n_out; o++) {
             deq_value v = deq_node_out(node, o);
             any |= needed[v.id];
-            if (needed[v.id])
-                DEQ_TRY(check_needed(c, v));
+            if (needed[v.id]) DEQ_TRY(check_needed(c, v));
         }
         for (int i = 0; any && i < node->n_in; i++)
-            if (deq_is(node->in[i]))
-                needed[node->in[i].id] = true;
+            if (deq_is(node->in[i])) needed[node->in[i].id] = true;
     }
     return DEQ_OK;
 }
@@ -184,8 +174,7 @@ static deq_status make_parts(check *c)
 {
     c->parts = deq_arena_alloc(&c->arena, (size_t)c->n_points * sizeof *c->parts);
     c->leaves = deq_arena_alloc(&c->arena, (size_t)c->n_points * sizeof *c->leaves);
-    if (!c->parts || !c->leaves)
-        return DEQ_ERR_NOMEM;
+    if (!c->parts || !c->leaves) return DEQ_ERR_NOMEM;
     for (int i = 0; i < c->n_points; i++) {
         deq_value v = c->points[i].value;
         const deq_type *t = deq_type_of(c->g, v);
@@ -235,8 +224,7 @@ static deq_status make_vectors(check *c)
               take(c, &c->plus, 1, c->m) && take(c, &c->minus, 1, c->m) &&
               take(c, &c->ws, d, c->m) && take(c, &c->vs, d, c->n) && take(c, &c->vjps, d, c->n) &&
               take(c, &c->jvps, d, c->m);
-    if (!ok)
-        return DEQ_ERR_NOMEM;
+    if (!ok) return DEQ_ERR_NOMEM;
     for (int i = 0; i < c->n_parts; i++) {
         const part *p = &c->parts[i];
         const void *data = c->points[p->point].data;
@@ -258,8 +246,7 @@ static deq_status compile(check *c)
 {
     int n = c->n_parts, m = c->n_outputs;
     deq_value *all = deq_arena_alloc(&c->arena, (size_t)(2 * (n + m)) * sizeof *all);
-    if (!all)
-        return DEQ_ERR_NOMEM;
+    if (!all) return DEQ_ERR_NOMEM;
     c->grads = all;
     c->tangents = all + n;
     c->v = c->tangents + m;
@@ -278,8 +265,7 @@ static deq_status compile(check *c)
 /* Programs keep their own message; the caller looks in the context. */
 static deq_status from_program(const check *c, const deq_program *p, deq_status status)
 {
-    if (status == DEQ_OK)
-        return DEQ_OK;
+    if (status == DEQ_OK) return DEQ_OK;
     return deq_fail(c->g->ctx, status, "gradient check: %s", deq_program_error(p));
 }
 
@@ -295,10 +281,8 @@ static deq_status write_fixed(const check *c, deq_program *p)
     for (int i = 0; i < c->n_points; i++) {
         const deq_gradient_point *q = &c->points[i];
         bool moves = false;
-        for (int k = 0; k < c->n_parts; k++)
-            moves |= c->parts[k].point == i;
-        if (moves || !q->data)
-            continue;
+        for (int k = 0; k < c->n_parts; k++) moves |= c->parts[k].point == i;
+        if (moves || !q->data) continue;
         if (deq_node_of(c->g, q->value)->op == &deq_op_parameter)
             return deq_fail(c->g->ctx, DEQ_ERR_ARGUMENT,
                             "gradient check: points[%d] is a fixed parameter with data", i);
@@ -357,10 +341,8 @@ static double uniform(check *c)
 /* J^T w and J v for every random pair (w, v). */
 static deq_status differentiate(check *c)
 {
-    for (int64_t i = 0; i < c->o.directions * c->m; i++)
-        c->ws[i] = uniform(c);
-    for (int64_t i = 0; i < c->o.directions * c->n; i++)
-        c->vs[i] = uniform(c);
+    for (int64_t i = 0; i < c->o.directions * c->m; i++) c->ws[i] = uniform(c);
+    for (int64_t i = 0; i < c->o.directions * c->n; i++) c->vs[i] = uniform(c);
     DEQ_TRY(write_fixed(c, c->derivative));
     DEQ_TRY(write_point(c, c->derivative, c->x));
     for (int d = 0; d < c->o.directions; d++) {
@@ -381,16 +363,14 @@ static deq_status differentiate(check *c)
 static double dot(const double *a, const double *b, int64_t n)
 {
     double sum = 0;
-    for (int64_t i = 0; i < n; i++)
-        sum += a[i] * b[i];
+    for (int64_t i = 0; i < n; i++) sum += a[i] * b[i];
     return sum;
 }
 
 static double dot_abs(const double *a, const double *b, int64_t n)
 {
     double sum = 0;
-    for (int64_t i = 0; i < n; i++)
-        sum += fabs(a[i] * b[i]);
+    for (int64_t i = 0; i < n; i++) sum += fabs(a[i] * b[i]);
     return sum;
 }
 
@@ -407,12 +387,10 @@ static void compare(check *c, double analytic, double numeric, double scale,
     double error = fabs(analytic - numeric);
     double size = fmax(scale, fmax(fabs(analytic), fabs(numeric)));
     double relative = error == 0 ? 0 : error / size;
-    if (!isfinite(relative) || !isfinite(size))
-        relative = INFINITY;
+    if (!isfinite(relative) || !isfinite(size)) relative = INFINITY;
     deq_gradient_report *r = c->report;
     r->n_comparisons++;
-    if (relative <= r->relative_error && r->n_comparisons > 1)
-        return;
+    if (relative <= r->relative_error && r->n_comparisons > 1) return;
     r->relative_error = relative;
     r->absolute_error = error;
     r->analytic = analytic;
@@ -431,11 +409,9 @@ static deq_status difference(check *c, const double *direction, int64_t first, i
                              double h)
 {
     memcpy(c->moved, c->x, (size_t)c->n * sizeof(double));
-    for (int64_t i = 0; i < count; i++)
-        c->moved[first + i] = c->x[first + i] + h * direction[i];
+    for (int64_t i = 0; i < count; i++) c->moved[first + i] = c->x[first + i] + h * direction[i];
     DEQ_TRY(evaluate(c, c->moved, c->plus));
-    for (int64_t i = 0; i < count; i++)
-        c->moved[first + i] = c->x[first + i] - h * direction[i];
+    for (int64_t i = 0; i < count; i++) c->moved[first + i] = c->x[first + i] - h * direction[i];
     return evaluate(c, c->moved, c->minus);
 }
 
@@ -443,16 +419,14 @@ static deq_status difference(check *c, const double *direction, int64_t first, i
 static double slope(const check *c, const double *w, double h)
 {
     double sum = 0;
-    for (int64_t k = 0; k < c->m; k++)
-        sum += w[k] * (c->plus[k] - c->minus[k]);
+    for (int64_t k = 0; k < c->m; k++) sum += w[k] * (c->plus[k] - c->minus[k]);
     return sum / (2 * h);
 }
 
 static double largest(const double *x, int64_t n)
 {
     double most = 1;
-    for (int64_t i = 0; i < n; i++)
-        most = fmax(most, fabs(x[i]));
+    for (int64_t i = 0; i < n; i++) most = fmax(most, fabs(x[i]));
     return most;
 }
 
@@ -505,11 +479,9 @@ static deq_status check_vjp(check *c)
     for (int i = 0; i < c->n_parts; i++) {
         const part *p = &c->parts[i];
         if (p->count <= c->o.max_coordinates)
-            for (int64_t j = 0; j < p->count; j++)
-                DEQ_TRY(check_coordinate(c, p, j));
+            for (int64_t j = 0; j < p->count; j++) DEQ_TRY(check_coordinate(c, p, j));
         else
-            for (int d = 0; d < c->o.directions; d++)
-                DEQ_TRY(check_along(c, p, d));
+            for (int d = 0; d < c->o.directions; d++) DEQ_TRY(check_along(c, p, d));
     }
     return DEQ_OK;
 }
@@ -548,8 +520,7 @@ static void check_adjoint(check *c)
         double error = fabs(dot(w, jvp, c->m) - dot(vjp, v, c->n));
         double size = fmax(dot_abs(w, jvp, c->m), dot_abs(vjp, v, c->n));
         double gap = error == 0 ? 0 : error / size;
-        if (!isfinite(gap))
-            gap = INFINITY;
+        if (!isfinite(gap)) gap = INFINITY;
         c->report->adjoint_gap = fmax(c->report->adjoint_gap, gap);
     }
 }
@@ -582,8 +553,8 @@ static deq_status perform(check *c)
     DEQ_TRY(check_vjp(c));
     DEQ_TRY(check_jvp(c));
     check_adjoint(c);
-    c->report->passed =
-        c->report->relative_error <= c->o.tol && c->report->adjoint_gap <= c->o.adjoint_tol;
+    c->report->passed = c->report->relative_error <= c->o.tol &&
+                        c->report->adjoint_gap <= c->o.adjoint_tol;
     describe(c);
     return DEQ_OK;
 }
@@ -606,8 +577,7 @@ static deq_status prepare(check *c, const deq_gradient_check_options *options)
 /* What the stores of checked parameters held before; taken before anything is written. */
 static deq_status save_stores(check *c, double **saved)
 {
-    if (!take(c, saved, 1, c->n))
-        return DEQ_ERR_NOMEM;
+    if (!take(c, saved, 1, c->n)) return DEQ_ERR_NOMEM;
     for (int i = 0; i < c->n_parts; i++)
         if (c->parts[i].store)
             memcpy(*saved + c->parts[i].offset, c->parts[i].store,
@@ -637,8 +607,7 @@ deq_status deq_gradient_check(deq_gradient_report *report, deq_graph *g, const d
     double *saved = NULL;
     deq_arena_init(&c.arena, g->ctx);
     deq_status status = prepare(&c, options);
-    if (status == DEQ_OK)
-        status = save_stores(&c, &saved);
+    if (status == DEQ_OK) status = save_stores(&c, &saved);
     if (status == DEQ_OK) {
         status = perform(&c);
         restore_stores(&c, saved);
