@@ -47,11 +47,14 @@ static void simplify(deq_strided *s)
 {
     int n = 0;
     for (int i = 0; i < s->rank; i++) {
-        if (s->dim[i] == 1) continue;
-        bool merges = n > 0 && s->to_step[n - 1] == s->to_step[i] * s->dim[i] &&
-                      s->from_step[n - 1] == s->from_step[i] * s->dim[i];
-        if (!merges) s->dim[n++] = 1;
-        s->dim[n - 1] *= s->dim[i];
+        int64_t extent = s->dim[i];
+        if (extent == 1) continue;
+        bool merges = n > 0 && s->to_step[n - 1] == s->to_step[i] * extent &&
+                      s->from_step[n - 1] == s->from_step[i] * extent;
+        if (merges)
+            s->dim[n - 1] *= extent;
+        else
+            s->dim[n++] = extent;
         s->to_step[n - 1] = s->to_step[i];
         s->from_step[n - 1] = s->from_step[i];
     }
