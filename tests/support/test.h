@@ -16,8 +16,7 @@ __attribute__((constructor)) static void filter_tests(void)
 {
     const char *pattern = getenv("DEQ_TEST");
 
-    if (pattern)
-        cmocka_set_test_filter(pattern);
+    if (pattern) cmocka_set_test_filter(pattern);
 }
 
 #endif
