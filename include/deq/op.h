@@ -9,12 +9,16 @@
 #ifndef DEQ_OP_H
 #define DEQ_OP_H
 
+#include <deq/op/conv.h>
 #include <deq/op/elementwise.h>
 #include <deq/op/index.h>
+#include <deq/op/matmul.h>
+#include <deq/op/pool.h>
 #include <deq/op/reduce.h>
 #include <deq/op/relative_shift.h>
 #include <deq/op/resample.h>
 #include <deq/op/shape.h>
 #include <deq/op/sparse.h>
+#include <deq/op/unfold.h>
 
 #endif

@@ -213,10 +213,10 @@ static double terms(const deq_conv_dims *d)
            (double)(d->c / d->groups) * (double)d->r * (double)d->s;
 }
 
-#define REAL        float
+#define REAL float
 #define TYPED(name) name##_f32
 #include "op/conv_kernel.h"
-#define REAL        double
+#define REAL double
 #define TYPED(name) name##_f64
 #include "op/conv_kernel.h"
 

@@ -200,10 +200,10 @@ static void multiply_pieces(double *sums, const double *a, const double *b, int6
             multiply_block(sums + i * columns + j, columns, a + i * depth, b + j * depth, depth);
 }
 
-#define REAL        float
+#define REAL float
 #define TYPED(name) name##_f32
 #include "op/matmul_kernel.h"
-#define REAL        double
+#define REAL double
 #define TYPED(name) name##_f64
 #include "op/matmul_kernel.h"
 
