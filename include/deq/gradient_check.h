@@ -100,7 +100,7 @@ DEQ_API deq_gradient_check_options deq_gradient_check_defaults(void);
  * @return DEQ_OK even when the derivatives are wrong: read report->passed.  Otherwise
  *         DEQ_ERR_ARGUMENT (options out of range, a point that is no leaf, an input without data,
  *         nothing to check), DEQ_ERR_DTYPE (f32 in the graph, an output that is not f64),
- *         DEQ_ERR_NOMEM, the first mistake of the graph, or what compiling or running returned;
+ *         DEQ_ERR_STATE (a parameter whose store is not allocated), DEQ_ERR_NOMEM, the first mistake of the graph, or what compiling or running returned;
  *         deq_last_error() of the graph's context explains.
  */
 DEQ_API deq_status deq_gradient_check(deq_gradient_report *report, deq_graph *g,

@@ -34,8 +34,7 @@ static void vjp_cube(const deq_frame *n, const deq_value *dy, deq_value *dx)
     int64_t count = deq_shape_count(&t.shape);
     double *factor = malloc((size_t)count * sizeof *factor);
     assert_non_null(factor);
-    for (int64_t i = 0; i < count; i++)
-        factor[i] = a->vjp_factor[i % 4];
+    for (int64_t i = 0; i < count; i++) factor[i] = a->vjp_factor[i % 4];
     deq_value wrong = deq_constant(n->g, DEQ_F64, t.shape, factor);
     dx[0] = deq_mul(n->g, wrong, deq_mul(n->g, dy[0], slope(n)));
     free(factor);
@@ -52,8 +51,7 @@ static deq_status kernel_cube(const deq_kernel_call *c)
     const double *x = c->in[0];
     double *y = c->out[0];
     int64_t n = deq_shape_count(&c->in_type[0].shape);
-    for (int64_t i = 0; i < n; i++)
-        y[i] = x[i] * x[i] * x[i];
+    for (int64_t i = 0; i < n; i++) y[i] = x[i] * x[i] * x[i];
     return DEQ_OK;
 }
 
@@ -79,8 +77,7 @@ static fixture make(int64_t n)
     fixture f = { .ctx = test_context() };
     assert_int_equal(deq_graph_new(&f.g, f.ctx), DEQ_OK);
     f.x = deq_input(f.g, "x", DEQ_STAGE_STATE, DEQ_F64, DEQ_SHAPE(n));
-    for (int64_t i = 0; i < n; i++)
-        f.data[i] = 0.5 + 0.25 * sin((double)i);
+    for (int64_t i = 0; i < n; i++) f.data[i] = 0.5 + 0.25 * sin((double)i);
     return f;
 }
 
@@ -95,8 +92,7 @@ static deq_gradient_report check(fixture *f, deq_value y, const deq_gradient_che
     deq_gradient_report r;
     deq_gradient_point at = { .value = f->x, .data = f->data };
     deq_status status = deq_gradient_check(&r, f->g, &y, 1, &at, 1, o);
-    if (status != DEQ_OK)
-        fail_msg("%s", deq_last_error(f->ctx));
+    if (status != DEQ_OK) fail_msg("%s", deq_last_error(f->ctx));
     return r;
 }
 
@@ -287,6 +283,61 @@ static void mistakes_are_refused_with_the_facts(void **state)
     drop(&f);
 }
 
+/* An allocator that refuses one request. */
+typedef struct miser {
+    int until_refusal, held;
+} miser;
+
+static void *miser_alloc(void *user, size_t bytes, size_t align)
+{
+    miser *m = user;
+    if (m->until_refusal-- == 0) return NULL;
+    m->held++;
+    return aligned_alloc(align, (bytes + align - 1) / align * align);
+}
+
+static void miser_free(void *user, void *memory, size_t bytes)
+{
+    (void)bytes;
+    ((miser *)user)->held--;
+    free(memory);
+}
+
+/* The status of a check in which one allocation fails; everything must have been given back. */
+static deq_status check_with_refusal(int at)
+{
+    miser m = { .until_refusal = -1 };
+    const deq_allocator a = { miser_alloc, miser_free, &m };
+    deq_context_options o = deq_context_defaults();
+    deq_context *ctx = NULL;
+    deq_graph *g = NULL;
+    deq_gradient_report r;
+    const double data[3] = { 1, 2, 3 };
+    o.allocator = &a;
+    assert_int_equal(deq_context_new(&ctx, &o), DEQ_OK);
+    assert_int_equal(deq_graph_new(&g, ctx), DEQ_OK);
+    deq_value x = deq_input(g, "x", DEQ_STAGE_STATE, DEQ_F64, DEQ_SHAPE(3));
+    deq_value y = deq_sum(g, deq_tanh(g, deq_mul(g, x, x)), DEQ_ALL_AXES, false);
+    deq_gradient_point point = { .value = x, .data = data };
+    m.until_refusal = at;
+    deq_status status = deq_gradient_check(&r, g, &y, 1, &point, 1, NULL);
+    m.until_refusal = -1;
+    if (status != DEQ_OK) assert_non_null(strstr(deq_last_error(ctx), "out of memory"));
+    deq_graph_free(g);
+    deq_context_free(ctx);
+    assert_int_equal(m.held, 0);
+    return status;
+}
+
+static void running_out_of_memory_anywhere_is_reported(void **state)
+{
+    (void)state;
+    int at = 0;
+    while (check_with_refusal(at) == DEQ_ERR_NOMEM) at++;
+    assert_true(at > 10);
+    assert_int_equal(check_with_refusal(at), DEQ_OK);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -300,6 +351,7 @@ int main(void)
         cmocka_unit_test(parameters_are_checked_and_their_store_is_restored),
         cmocka_unit_test(the_seed_decides_the_directions),
         cmocka_unit_test(mistakes_are_refused_with_the_facts),
+        cmocka_unit_test(running_out_of_memory_anywhere_is_reported),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
