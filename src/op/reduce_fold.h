@@ -16,8 +16,8 @@
  * thread's: the result has the same bits for any number of threads.
  */
 #define FOLD_PASTE_(a, b) a##b
-#define FOLD_PASTE(a, b)  FOLD_PASTE_(a, b)
-#define FOLD(part)        FOLD_PASTE(FOLD_NAME, part)
+#define FOLD_PASTE(a, b) FOLD_PASTE_(a, b)
+#define FOLD(part) FOLD_PASTE(FOLD_NAME, part)
 
 /* One output, n consecutive elements: eight accumulators, so that additions need not wait. */
 static FOLD_SUM FOLD(_run)(FOLD_SUM sum, const FOLD_TYPE *x, int64_t n, const FOLD_TYPE *s)
@@ -51,8 +51,8 @@ static void FOLD(_steps)(FOLD_SUM *sum, const FOLD_TYPE *x, const deq_reduce_nes
 {
     for (int64_t j = 0; j < width; j++) sum[j] = FOLD_START;
     for (int64_t at = begin, length; at < end; at += length) {
-        int64_t r = at % n->run;
-        const FOLD_TYPE *from = x + deq_reduce_over(n, at / n->run) + r * n->inner;
+        int64_t over = n->n_over ? at / n->run : 0, r = at - over * n->run;
+        const FOLD_TYPE *from = x + deq_reduce_over(n, over) + r * n->inner;
         length = n->run - r < end - at ? n->run - r : end - at;
         if (n->inner == 1)
             sum[0] = FOLD(_run)(sum[0], from, length, s);
@@ -66,15 +66,26 @@ static void FOLD(_end)(FOLD_TYPE *y, const FOLD_SUM *sum, int64_t width)
     for (int64_t j = 0; j < width; j++) y[j] = (FOLD_TYPE)FOLD_END(sum[j], y[j]);
 }
 
-/* Piece `split` of the block of outputs `item`.  Without splits there is one piece, the whole. */
+/* Steps begin .. end - 1 of the block of outputs `item`. */
 static deq_reduce_block FOLD(_block)(const deq_kernel_call *c, const deq_reduce_nest *n,
-                                     FOLD_SUM *sum, int64_t item, int64_t split)
+                                     FOLD_SUM *sum, int64_t item, int64_t begin, int64_t end)
 {
     deq_reduce_block b = deq_reduce_block_of(n, item);
     FOLD(_steps)
-    (sum, (const FOLD_TYPE *)c->in[0] + b.x, n, b.width, (const FOLD_TYPE *)c->out[0] + b.y,
-     deq_reduce_cut(n, split), deq_reduce_cut(n, split + 1));
+    (sum, (const FOLD_TYPE *)c->in[0] + b.x, n, b.width, (const FOLD_TYPE *)c->out[0] + b.y, begin,
+     end);
     return b;
+}
+
+/* Many outputs, each the sum of a row of a matrix: nothing to look up between them. */
+static void FOLD(_rows)(const deq_kernel_call *c, const deq_reduce_nest *n)
+{
+    const FOLD_TYPE *x = c->in[0];
+    FOLD_TYPE *y = c->out[0];
+    bool large = n->rows * n->run > DEQ_REDUCE_PARALLEL;
+#pragma omp parallel for num_threads(c->threads) if (large)
+    for (int64_t i = 0; i < n->rows; i++)
+        y[i] = (FOLD_TYPE)FOLD_END(FOLD(_run)(FOLD_START, x + i * n->run, n->run, y + i), y[i]);
 }
 
 /* Many outputs: each is computed at once. */
@@ -85,7 +96,7 @@ static void FOLD(_whole)(const deq_kernel_call *c, const deq_reduce_nest *n)
 #pragma omp parallel for num_threads(c->threads) if (large)
     for (int64_t item = 0; item < items; item++) {
         FOLD_SUM sum[DEQ_REDUCE_BLOCK];
-        deq_reduce_block b = FOLD(_block)(c, n, sum, item, 0);
+        deq_reduce_block b = FOLD(_block)(c, n, sum, item, 0, n->steps);
         FOLD(_end)((FOLD_TYPE *)c->out[0] + b.y, sum, b.width);
     }
 }
@@ -96,8 +107,9 @@ static void FOLD(_split)(const deq_kernel_call *c, const deq_reduce_nest *n)
     int64_t items = n->rows * n->blocks;
     FOLD_SUM *part = c->scratch;
 #pragma omp parallel for num_threads(c->threads)
-    for (int64_t k = 0; k < items * n->splits; k++)
-        FOLD(_block)(c, n, part + k * n->block, k / n->splits, k % n->splits);
+    for (int64_t k = 0; k < items * n->splits; k++) FOLD(_block)
+    (c, n, part + k * n->block, k / n->splits, deq_reduce_cut(n, k % n->splits),
+     deq_reduce_cut(n, k % n->splits + 1));
 
     for (int64_t item = 0; item < items; item++) {
         deq_reduce_block b = deq_reduce_block_of(n, item);
@@ -112,10 +124,12 @@ static void FOLD(_split)(const deq_kernel_call *c, const deq_reduce_nest *n)
 static deq_status FOLD_NAME(const deq_kernel_call *c)
 {
     deq_reduce_nest n = deq_reduce_nest_of(c);
-    if (n.splits == 1)
-        FOLD(_whole)(c, &n);
-    else
+    if (n.splits > 1)
         FOLD(_split)(c, &n);
+    else if (n.inner == 1 && n.steps == n.run && n.n_kept <= 1)
+        FOLD(_rows)(c, &n);
+    else
+        FOLD(_whole)(c, &n);
     return DEQ_OK;
 }
 
