@@ -12,8 +12,11 @@
 #include <deq/op/conv.h>
 #include <deq/op/elementwise.h>
 #include <deq/op/index.h>
+#include <deq/op/loss.h>
 #include <deq/op/matmul.h>
+#include <deq/op/norm.h>
 #include <deq/op/pool.h>
+#include <deq/op/random.h>
 #include <deq/op/reduce.h>
 #include <deq/op/relative_shift.h>
 #include <deq/op/resample.h>

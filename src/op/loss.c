@@ -3,7 +3,6 @@
 #include "op/pick.h"
 
 #include <deq/op.h>
-#include <deq/op/loss.h>
 #include <string.h>
 
 /* ---- cross entropy ------------------------------------------------------------------------ */

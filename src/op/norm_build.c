@@ -3,7 +3,6 @@
 #include "op/norm.h"
 
 #include <deq/op.h>
-#include <deq/op/norm.h>
 #include <math.h>
 
 /* A vector per channel, [C], as [C, 1, 1, ...] so that it broadcasts against x: [B, C, ...]. */

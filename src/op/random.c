@@ -4,7 +4,6 @@
 #include "op/op.h"
 
 #include <deq/op.h>
-#include <deq/op/random.h>
 #include <string.h>
 
 typedef struct random_attr {

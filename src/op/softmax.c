@@ -11,7 +11,6 @@
 #include "op/real.h"
 
 #include <deq/op.h>
-#include <deq/op/loss.h>
 #include <math.h>
 #include <string.h>
 
@@ -65,10 +64,10 @@ static void log_softmax_row(void *y, const void *x, deq_dtype t, row r)
 {
     double m, s;
     row_statistics(&m, &s, x, t, r);
-    double shift = s == 0 ? 0 : m + log(s);
+    double log_s = s == 0 ? 0 : log(s);
     for (int64_t k = 0; k < r.n; k++) {
         int64_t i = r.first + k * r.stride;
-        deq_store(y, t, i, deq_load(x, t, i) - shift);
+        deq_store(y, t, i, deq_load(x, t, i) - m - log_s); /* m + log_s would lose log_s */
     }
 }
 
