@@ -42,8 +42,9 @@ deq_status deq_context_new(deq_context **out, const deq_context_options *options
     if (!out) return DEQ_ERR_ARGUMENT;
     *out = NULL;
 
+    if (options && options->struct_size != sizeof *options) return DEQ_ERR_ARGUMENT;
     deq_context_options o = options ? *options : deq_context_defaults();
-    if (o.struct_size != sizeof o || o.threads < 0 || o.threads > 4096) return DEQ_ERR_ARGUMENT;
+    if (o.threads < 0 || o.threads > 4096) return DEQ_ERR_ARGUMENT;
     if (o.isa < DEQ_ISA_AUTO || o.isa > DEQ_ISA_AVX512) return DEQ_ERR_ARGUMENT;
 
     deq_allocator a = o.allocator ? *o.allocator
