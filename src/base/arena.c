@@ -31,7 +31,10 @@ void deq_arena_free(deq_arena *arena)
 static struct deq_arena_chunk *add_chunk(deq_arena *arena, size_t need)
 {
     size_t bytes;
-    if (!deq_size_add(&bytes, need, HEADER_BYTES + DEQ_ALIGNMENT)) return NULL;
+    if (!deq_size_add(&bytes, need, HEADER_BYTES + DEQ_ALIGNMENT)) {
+        (void)deq_fail(arena->ctx, DEQ_ERR_NOMEM, "out of memory: asked for %zu bytes", need);
+        return NULL;
+    }
     if (bytes < CHUNK_BYTES) bytes = CHUNK_BYTES;
     struct deq_arena_chunk *c = deq_alloc(arena->ctx, bytes);
     if (!c) return NULL;
