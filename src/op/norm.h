@@ -4,8 +4,9 @@
  * consecutive channels of one sample with all axes behind them, n elements; m(.) is the mean over a
  * group.
  *
- *   normalize           x            -> xhat = (x - m(x)) rstd,  rstd = 1 / sqrt(m((x - m(x))^2) + eps)
- *   normalize_tangent   v, xhat, rstd -> rstd (v - m(v) - xhat m(xhat v))
+ *   normalize           x               ->  xhat = (x - m(x)) rstd,
+ *                                           rstd = 1 / sqrt(m((x - m(x))^2) + eps)
+ *   normalize_tangent   v, xhat, rstd   ->  rstd (v - m(v) - xhat m(xhat v))
  *
  * xhat has the type of x, rstd is [B, groups].  The second is the Jacobian of xhat applied to v; as
  * the Jacobian is symmetric, it serves both derivatives of the first.

@@ -48,12 +48,12 @@ static void sequences_and_blocks_of_a_stream_differ(void **state)
     enum { N_BLOCKS = sizeof blocks / sizeof *blocks };
     const deq_philox_stream s = deq_philox_stream_of(7, 0, 0);
     uint32_t words[2 * N_BLOCKS][4];
-    for (int i = 0; i < N_BLOCKS; i++) {
+    for (size_t i = 0; i < N_BLOCKS; i++) {
         deq_philox_words(words[2 * i], &s, DEQ_PHILOX_HIGH, blocks[i]);
         deq_philox_words(words[2 * i + 1], &s, DEQ_PHILOX_LOW, blocks[i]);
     }
-    for (int i = 0; i < 2 * N_BLOCKS; i++)
-        for (int j = 0; j < i; j++) assert_memory_not_equal(words[i], words[j], sizeof words[i]);
+    for (size_t i = 0; i < 2 * N_BLOCKS; i++)
+        for (size_t j = 0; j < i; j++) assert_memory_not_equal(words[i], words[j], sizeof words[i]);
 }
 
 int main(void)

@@ -19,10 +19,11 @@ static deq_value build_cross_entropy(deq_graph *g, const deq_value *in, int n, c
 /* clang-format off */
 #define X(...) { DEQ_F64, { sizeof((int[]){ __VA_ARGS__ }) / sizeof(int), { __VA_ARGS__ } } }
 #define LABELS(...) { DEQ_I32, { sizeof((int[]){ __VA_ARGS__ }) / sizeof(int), { __VA_ARGS__ } } }
-#define DATA(...) { NULL, (const int32_t[]){ __VA_ARGS__ } }
+#define VALUES(...) (const int32_t[]){ __VA_ARGS__ }
+#define DATA(...) { NULL, VALUES(__VA_ARGS__) }
 #define CASE(text, logits, labels, data, options)                                                  \
     { .name = (text), .n_in = 2, .in = { logits, labels }, .low = -2, .high = 2,                    \
-      .int_data = data, .build = build_cross_entropy, .user = (options) }
+      .int_data = { NULL, (data) }, .build = build_cross_entropy, .user = (options) }
 #define OPTIONS(...)                                                                               \
     &(const deq_cross_entropy_options){ .struct_size = sizeof(deq_cross_entropy_options),          \
                                         __VA_ARGS__ }
@@ -30,36 +31,36 @@ static deq_value build_cross_entropy(deq_graph *g, const deq_value *in, int n, c
 #define C(...) __VA_ARGS__
 
 static const op_case cases[] = {
-    CASE("defaults",            C(X(4, 3)),       C(LABELS(4)),       C(DATA(0, 2, 1, 2)), NULL),
-    CASE("sum",                 C(X(4, 3)),       C(LABELS(4)),       C(DATA(0, 2, 1, 2)),
+    CASE("defaults",            C(X(4, 3)),       C(LABELS(4)),       C(VALUES(0, 2, 1, 2)), NULL),
+    CASE("sum",                 C(X(4, 3)),       C(LABELS(4)),       C(VALUES(0, 2, 1, 2)),
          OPTIONS(.reduction = DEQ_REDUCTION_SUM)),
-    CASE("none",                C(X(4, 3)),       C(LABELS(4)),       C(DATA(0, 2, 1, 2)),
+    CASE("none",                C(X(4, 3)),       C(LABELS(4)),       C(VALUES(0, 2, 1, 2)),
          OPTIONS(.reduction = DEQ_REDUCTION_NONE)),
-    CASE("one class",           C(X(2, 1)),       C(LABELS(2)),       C(DATA(0, 0)), NULL),
-    CASE("one position",        C(X(1, 5)),       C(LABELS(1)),       C(DATA(4)), NULL),
-    CASE("spatial",             C(X(2, 3, 2, 2)), C(LABELS(2, 2, 2)), C(DATA(0, 1, 2, 0, 1, 2, 0, 1)), NULL),
-    CASE("spatial, none",       C(X(2, 4, 3)),    C(LABELS(2, 3)),    C(DATA(3, 1, 2, 0, 1, 2)),
+    CASE("one class",           C(X(2, 1)),       C(LABELS(2)),       C(VALUES(0, 0)), NULL),
+    CASE("one position",        C(X(1, 5)),       C(LABELS(1)),       C(VALUES(4)), NULL),
+    CASE("spatial",             C(X(2, 3, 2, 2)), C(LABELS(2, 2, 2)), C(VALUES(0, 1, 2, 0, 1, 2, 0, 1)), NULL),
+    CASE("spatial, none",       C(X(2, 4, 3)),    C(LABELS(2, 3)),    C(VALUES(3, 1, 2, 0, 1, 2)),
          OPTIONS(.reduction = DEQ_REDUCTION_NONE)),
-    CASE("classes last",        C(X(2, 2, 4)),    C(LABELS(2, 2)),    C(DATA(3, 1, 0, 2)), OPTIONS(.axis = -1)),
-    CASE("one vector",          C(X(3)),          C({ DEQ_I32, { 0, { 0 } } }), C(DATA(1)), OPTIONS(.axis = -1)),
-    CASE("classes first",       C(X(3, 2, 2)),    C(LABELS(2, 2)),    C(DATA(2, 1, 0, 2)), OPTIONS(.axis = -3)),
-    CASE("ignore",              C(X(4, 3)),       C(LABELS(4)),       C(DATA(0, -100, 1, -100)), OPTIONS(IGNORE)),
-    CASE("ignore a class",      C(X(4, 3)),       C(LABELS(4)),       C(DATA(0, 2, 1, 2)),
+    CASE("classes last",        C(X(2, 2, 4)),    C(LABELS(2, 2)),    C(VALUES(3, 1, 0, 2)), OPTIONS(.axis = -1)),
+    CASE("one vector",          C(X(3)),          C({ DEQ_I32, { 0, { 0 } } }), C(VALUES(1)), OPTIONS(.axis = -1)),
+    CASE("classes first",       C(X(3, 2, 2)),    C(LABELS(2, 2)),    C(VALUES(2, 1, 0, 2)), OPTIONS(.axis = -3)),
+    CASE("ignore",              C(X(4, 3)),       C(LABELS(4)),       C(VALUES(0, -100, 1, -100)), OPTIONS(IGNORE)),
+    CASE("ignore a class",      C(X(4, 3)),       C(LABELS(4)),       C(VALUES(0, 2, 1, 2)),
          OPTIONS(.has_ignore = true, .ignore_index = 2)),
-    CASE("ignore, sum",         C(X(2, 3, 2)),    C(LABELS(2, 2)),    C(DATA(0, -100, 1, 2)),
+    CASE("ignore, sum",         C(X(2, 3, 2)),    C(LABELS(2, 2)),    C(VALUES(0, -100, 1, 2)),
          OPTIONS(IGNORE, .reduction = DEQ_REDUCTION_SUM)),
-    CASE("ignore, none",        C(X(2, 3, 2)),    C(LABELS(2, 2)),    C(DATA(0, -100, 1, 2)),
+    CASE("ignore, none",        C(X(2, 3, 2)),    C(LABELS(2, 2)),    C(VALUES(0, -100, 1, 2)),
          OPTIONS(IGNORE, .reduction = DEQ_REDUCTION_NONE)),
-    CASE("all ignored",         C(X(3, 3)),       C(LABELS(3)),       C(DATA(-100, -100, -100)), OPTIONS(IGNORE)),
-    CASE("smoothing",           C(X(4, 3)),       C(LABELS(4)),       C(DATA(0, 2, 1, 2)),
+    CASE("all ignored",         C(X(3, 3)),       C(LABELS(3)),       C(VALUES(-100, -100, -100)), OPTIONS(IGNORE)),
+    CASE("smoothing",           C(X(4, 3)),       C(LABELS(4)),       C(VALUES(0, 2, 1, 2)),
          OPTIONS(.label_smoothing = 0.1)),
-    CASE("smoothing, spatial",  C(X(2, 3, 2)),    C(LABELS(2, 2)),    C(DATA(0, 2, 1, 2)),
+    CASE("smoothing, spatial",  C(X(2, 3, 2)),    C(LABELS(2, 2)),    C(VALUES(0, 2, 1, 2)),
          OPTIONS(.label_smoothing = 0.3, .reduction = DEQ_REDUCTION_NONE)),
-    CASE("smoothing, ignore",   C(X(4, 3)),       C(LABELS(4)),       C(DATA(0, -100, 1, -100)),
+    CASE("smoothing, ignore",   C(X(4, 3)),       C(LABELS(4)),       C(VALUES(0, -100, 1, -100)),
          OPTIONS(.label_smoothing = 0.1, IGNORE)),
-    CASE("smoothing, ignored",  C(X(2, 3)),       C(LABELS(2)),       C(DATA(-100, -100)),
+    CASE("smoothing, ignored",  C(X(2, 3)),       C(LABELS(2)),       C(VALUES(-100, -100)),
          OPTIONS(.label_smoothing = 0.5, IGNORE)),
-    CASE("all smooth",          C(X(2, 3)),       C(LABELS(2)),       C(DATA(1, 0)), OPTIONS(.label_smoothing = 1)),
+    CASE("all smooth",          C(X(2, 3)),       C(LABELS(2)),       C(VALUES(1, 0)), OPTIONS(.label_smoothing = 1)),
 };
 /* clang-format on */
 

@@ -5,9 +5,10 @@
  *
  * A random value has no hidden state: element i is a function of (seed, step, stream, i) alone,
  * where (seed, step) is data, a value of type i64 [2] that the training loop writes before each
- * step, and the stream is fixed when the graph is built (give every layer its own).  So a mask stays
- * the same during all iterations of a solve, is drawn again alike in the backward pass, and is the
- * same for any number of threads.  Two nodes with equal key, stream, shape and law are one value.
+ * step, and the stream is fixed when the graph is built (give every layer its own).  So a mask
+ * stays the same during all iterations of a solve, is drawn again alike in the backward pass, and
+ * is the same for any number of threads.  Two nodes with equal key, stream, shape and law are one
+ * value.
  *
  * The generator is that of random.h, and deq_draw_uniform() and deq_draw_normal() give the same
  * numbers.  Both dtypes see the same draws: masks are equal, uniform and normal values agree to the
