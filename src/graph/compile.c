@@ -269,7 +269,11 @@ static deq_status prepare(compiler *c, const deq_compile_options *o)
     l->slots = deq_alloc_array(l->ctx, c->n_values, sizeof *l->slots);
     l->layout = deq_alloc_array(l->ctx, c->n_values, sizeof *l->layout);
     c->is_native = deq_alloc_array(l->ctx, c->n_values, sizeof *c->is_native);
-    if (!l->slots || !l->layout || !c->is_native) return DEQ_ERR_NOMEM;
+    l->uses = deq_alloc_array(l->ctx, c->n_values, sizeof *l->uses);
+    if (!l->slots || !l->layout || !l->uses || !c->is_native) return DEQ_ERR_NOMEM;
+    for (size_t k = 0; k < l->g->n_nodes; k++)
+        for (int i = 0; i < l->g->nodes[k].n_in; i++) l->uses[l->g->nodes[k].in[i].id]++;
+    for (int i = 0; i < c->n_outputs; i++) l->uses[mapped(c, c->outputs[i]).id]++;
     for (size_t v = 0; v < c->n_values; v++) l->slots[v][0] = l->slots[v][1] = -1;
     for (int i = 0; i < o->n_native; i++) {
         int32_t id = c->map[o->native[i].id];
@@ -282,8 +286,7 @@ static deq_status compile(compiler *c, const deq_compile_options *o)
 {
     deq_program *p = c->l.program;
     DEQ_TRY(prepare(c, o));
-    DEQ_TRY(deq_partition(&p->groups, &p->n_groups, &p->memory, &c->l, p->backend, c->outputs,
-                          c->n_outputs, c->map));
+    DEQ_TRY(deq_partition(&p->groups, &p->n_groups, &p->memory, &c->l, p->backend));
     assign_layouts(c);
     DEQ_TRY(place_leaves(c));
     DEQ_TRY(lower_groups(c));
@@ -327,6 +330,7 @@ deq_status deq_compile(deq_program **out, deq_graph *g, const deq_value *outputs
     deq_release(g->ctx, c.map, c.n_mapped * sizeof *c.map);
     deq_release(g->ctx, c.l.slots, c.n_values * sizeof *c.l.slots);
     deq_release(g->ctx, c.l.layout, c.n_values * sizeof *c.l.layout);
+    deq_release(g->ctx, c.l.uses, c.n_values * sizeof *c.l.uses);
     deq_release(g->ctx, c.is_native, c.n_values * sizeof *c.is_native);
     if (status != DEQ_OK) {
         deq_program_free(p);

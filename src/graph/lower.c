@@ -67,7 +67,7 @@ int deq_lower_write(deq_lowering *l, deq_value v, deq_status *status)
 deq_status deq_lower_step(deq_lowering *l, const deq_step *step)
 {
     deq_program *p = l->program;
-    int stage = step->stage;
+    deq_stage stage = step->stage;
     deq_status status = deq_grow(l->ctx, (void **)&p->steps[stage], &p->steps_capacity[stage],
                                  p->n_steps[stage] + 1, sizeof *step);
     deq_step s = *step;

@@ -57,7 +57,6 @@ typedef struct deq_group {
     deq_value *inputs, *outputs;
     int n_inputs, n_outputs;
     deq_stage stage;
-    bool fixed_layout; /* every output is plain, whatever the inputs are */
 } deq_group;
 
 typedef struct deq_lowering {
@@ -66,6 +65,7 @@ typedef struct deq_lowering {
     const deq_compile_options *options;
     int threads;
     deq_program *program;
+    int *uses;              /* of each value: by nodes, and as an output of the program */
     int (*slots)[2];        /* [value][layout]: where a value lives, -1 if it does not (yet) */
     deq_layout *layout;     /* of each value: the layout its producer writes */
     const deq_group *group; /* being lowered */
@@ -78,9 +78,15 @@ typedef struct deq_backend {
     bool (*is_anchor)(const deq_lowering *l, const deq_node *node);
     /* Can element-wise `node` be part of a fused group at all? */
     bool (*takes_elementwise)(const deq_lowering *l, const deq_node *node);
-    /* May element-wise `node` join the epilogue of the group? */
+    /* Can the kernel of anchor `node` store any value of its group?  Otherwise only the last. */
+    bool (*many_outputs)(const deq_lowering *l, const deq_node *node);
+    /* May element-wise `node` join the epilogue of the group?  It has the shape of the anchor's
+     * first output and at least one input computed by the anchor or its epilogue, none by the
+     * prologue; without many_outputs that input is the last value of the group and has no other
+     * use. */
     bool (*takes_epilogue)(const deq_lowering *l, const deq_group *group, int node);
-    /* May element-wise `node`, whose only use is the anchor's first input, be computed on the fly? */
+    /* May element-wise `node`, on which the anchor's first input depends, be computed on the fly?
+     * It has the shape of that input. */
     bool (*takes_prologue)(const deq_lowering *l, const deq_group *group, int node);
     /* Does the kernel of the group write (and want its full-size inputs) channels-last? */
     bool (*channels_last)(const deq_lowering *l, const deq_group *group, bool inputs_are);
@@ -119,8 +125,7 @@ deq_status deq_rewrite(deq_graph **out, int32_t *map, const deq_graph *g, const 
                        int n_outputs, bool simplify);
 /* Groups in an order in which they can run; arrays live in the arena. */
 deq_status deq_partition(deq_group **groups, int *n_groups, deq_arena *arena, const deq_lowering *l,
-                         const deq_backend *backend, const deq_value *outputs, int n_outputs,
-                         const int32_t *map);
+                         const deq_backend *backend);
 deq_status deq_plan(deq_program *p);
 
 #endif

@@ -29,6 +29,12 @@ static bool is_anchor(const deq_lowering *l, const deq_node *node)
     return kernel_of_node(l, node) != NULL;
 }
 
+static bool many_outputs(const deq_lowering *l, const deq_node *node)
+{
+    const deq_cpu_kernel *k = kernel_of_node(l, node);
+    return k && k->many_outputs;
+}
+
 static bool takes_elementwise(const deq_lowering *l, const deq_node *node)
 {
     return l->options->tuned && deq_cpu_fused.supports(l, node);
@@ -62,6 +68,7 @@ static deq_status lower(deq_lowering *l, const deq_group *group, bool *done)
 const deq_backend deq_backend_cpu = {
     .name = "cpu",
     .is_anchor = is_anchor,
+    .many_outputs = many_outputs,
     .takes_elementwise = takes_elementwise,
     .takes_epilogue = takes_epilogue,
     .takes_prologue = takes_prologue,

@@ -12,9 +12,9 @@ typedef struct deq_cpu_kernel {
     const deq_op *op;
     /* Does the kernel take this node (dtype, shapes, attributes) at all? */
     bool (*supports)(const deq_lowering *l, const deq_node *node);
-    /* May element-wise `node` join the epilogue of the group?  NULL: never.  The partitioner has
-     * checked: same stage, the node's output has the shape of the anchor's first output, and the
-     * value it continues from is the last one computed in the group or an anchor's output. */
+    bool many_outputs; /* can store any value of its group; else only the last one computed */
+    /* May element-wise `node` join the epilogue of the group?  NULL: never.  See graph/lower.h for
+     * what has been checked before. */
     bool (*takes_epilogue)(const deq_lowering *l, const deq_group *group, int node);
     /* May element-wise `node` be computed while the anchor reads its first input?  NULL: never. */
     bool (*takes_prologue)(const deq_lowering *l, const deq_group *group, int node);
