@@ -45,14 +45,14 @@ static void sequences_and_blocks_of_a_stream_differ(void **state)
     (void)state;
     static const uint64_t blocks[] = { 0, 1, UINT64_C(1) << 31, UINT64_C(1) << 32,
                                        (UINT64_C(1) << 63) - 1 };
-    enum { N_BLOCKS = sizeof blocks / sizeof *blocks };
+    enum { N_BLOCKS = sizeof blocks / sizeof *blocks, N = 2 * N_BLOCKS };
     const deq_philox_stream s = deq_philox_stream_of(7, 0, 0);
-    uint32_t words[2 * N_BLOCKS][4];
+    uint32_t words[N][4];
     for (size_t i = 0; i < N_BLOCKS; i++) {
         deq_philox_words(words[2 * i], &s, DEQ_PHILOX_HIGH, blocks[i]);
         deq_philox_words(words[2 * i + 1], &s, DEQ_PHILOX_LOW, blocks[i]);
     }
-    for (size_t i = 0; i < 2 * N_BLOCKS; i++)
+    for (size_t i = 0; i < N; i++)
         for (size_t j = 0; j < i; j++) assert_memory_not_equal(words[i], words[j], sizeof words[i]);
 }
 
