@@ -5,6 +5,7 @@
 #include "op/elementwise.h"
 
 #include "op/elementwise_derive.h"
+#include "op/real.h"
 
 #include <math.h>
 #include <string.h>
@@ -190,22 +191,13 @@ static int64_t load_int(const void *data, deq_dtype dtype, int64_t i)
     }
 }
 
-/* Floats to integers: towards zero, NaN to 0, out of range to the nearest end. */
-static int64_t to_int(double x, double low, double high)
-{
-    if (isnan(x)) return 0;
-    if (x <= low) return (int64_t)low;
-    if (x >= high) return high >= 0x1p62 ? INT64_MAX : (int64_t)high;
-    return (int64_t)x;
-}
-
 static void store_f64(void *data, deq_dtype dtype, int64_t i, double x)
 {
     switch (dtype) {
     case DEQ_F32: ((float *)data)[i] = (float)x; break;
     case DEQ_F64: ((double *)data)[i] = x; break;
-    case DEQ_I32: ((int32_t *)data)[i] = (int32_t)to_int(x, INT32_MIN, INT32_MAX); break;
-    case DEQ_I64: ((int64_t *)data)[i] = to_int(x, -0x1p63, 0x1p63); break;
+    case DEQ_I32: ((int32_t *)data)[i] = (int32_t)deq_to_int(x, INT32_MIN, INT32_MAX); break;
+    case DEQ_I64: ((int64_t *)data)[i] = deq_to_int(x, -0x1p63, 0x1p63); break;
     case DEQ_BOOL: ((uint8_t *)data)[i] = x != 0; break;
     }
 }
