@@ -65,6 +65,11 @@ static bool check_directions(deq_graph *g, const char *what, const char *list, c
 {
     for (int i = 0; i < n; i++) {
         if (d[i].id == 0) continue;
+        if (!deq_is_valid(g, d[i])) {
+            deq_graph_fail(g, DEQ_ERR_ARGUMENT, "%s: %s[%d] is not a value of this graph", what,
+                           list, i);
+            return false;
+        }
         deq_type a = deq_value_type(g, v[i]), b = deq_value_type(g, d[i]);
         if (a.dtype == b.dtype && deq_shape_equal(&a.shape, &b.shape)) continue;
         char ta[256], tb[256];
