@@ -138,7 +138,7 @@ deq_parameter_info deq_parameters_info(const deq_parameters *p, int index)
 
 int deq_parameters_find(const deq_parameters *p, const char *name)
 {
-    for (size_t i = 0; i < p->count; i++)
+    for (size_t i = 0; name && i < p->count; i++)
         if (strcmp(p->info[i].name, name) == 0) return (int)i;
     return -1;
 }
