@@ -34,7 +34,7 @@ static inline void *memory_alloc(void *user, size_t bytes, size_t align)
     size_t call = atomic_fetch_add(&m->calls, 1) + 1;
     if (!bytes || !align || (align & (align - 1)) || align > TEST_BLOCK_ROOM)
         atomic_fetch_add(&m->wrong_calls, 1);
-    if (call == atomic_load(&m->fail_at)) return NULL;
+    if (call == atomic_load(&m->fail_at) || bytes > (size_t)1 << 40) return NULL;
     size_t room = (bytes + 2 * TEST_BLOCK_ROOM - 1) / TEST_BLOCK_ROOM * TEST_BLOCK_ROOM;
     char *block = aligned_alloc(TEST_BLOCK_ROOM, room);
     if (!block) return NULL;
