@@ -20,10 +20,20 @@ deq_status deq_graph_new(deq_graph **out, deq_context *ctx)
     return DEQ_OK;
 }
 
+void deq_graph_drop_nodes(deq_graph *g, size_t n_nodes)
+{
+    while (g->n_nodes > n_nodes) {
+        const deq_node *n = &g->nodes[--g->n_nodes];
+        g->n_values -= (size_t)n->n_out;
+        if (n->op->release) n->op->release(n->attr);
+    }
+}
+
 void deq_graph_free(deq_graph *g)
 {
     if (!g) return;
     deq_context *ctx = g->ctx;
+    deq_graph_drop_nodes(g, 0);
     deq_arena_free(&g->arena);
     deq_release(ctx, g->nodes, g->nodes_capacity * sizeof *g->nodes);
     deq_release(ctx, g->values, g->values_capacity * sizeof *g->values);
@@ -191,6 +201,7 @@ static bool append(deq_graph *g, const deq_op *op, const void *attr, size_t attr
     if (op == &deq_op_input) n.stage = ((const deq_input_attr *)attr)->stage;
     if (op == &deq_op_parameter) n.stage = DEQ_STAGE_PARAMETER;
     g->nodes[g->n_nodes] = n;
+    if (op->retain) op->retain(n.attr);
     for (int o = 0; o < r->n_out; o++)
         g->values[g->n_values++] = (deq_value_info){ .node = (int32_t)g->n_nodes,
                                                      .type = r->out[o] };

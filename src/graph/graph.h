@@ -74,6 +74,8 @@ static inline deq_value deq_node_out(const deq_node *n, int i)
 {
     return (deq_value){ n->first_out + i };
 }
+/* Take back the newest nodes until n_nodes are left. */
+void deq_graph_drop_nodes(deq_graph *g, size_t n_nodes);
 /* The number of a node that is a fill, else false. */
 bool deq_is_fill(const deq_graph *g, deq_value v, double *number);
 /* Extents valid and size representable; else the graph is marked. */

@@ -177,6 +177,9 @@ static deq_status lower_node(deq_lowering *l, const deq_node *n)
 
 deq_status deq_lower_reference(deq_lowering *l, const deq_group *group)
 {
-    for (int i = 0; i < group->n_nodes; i++) DEQ_TRY(lower_node(l, &l->g->nodes[group->nodes[i]]));
+    for (int i = 0; i < group->n_nodes; i++) {
+        const deq_node *n = &l->g->nodes[group->nodes[i]];
+        DEQ_TRY(n->op->lower ? n->op->lower(l, n) : lower_node(l, n));
+    }
     return DEQ_OK;
 }

@@ -74,8 +74,7 @@ static const deq_node *unique_node(deq_rewriter *r)
     for (; r->buckets[b]; b = (b + 1) & (r->n_buckets - 1)) {
         const deq_node *other = &r->g->nodes[r->buckets[b] - 1];
         if (!equal_nodes(n, other)) continue;
-        r->g->n_values -= (size_t)n->n_out; /* take the newcomer back */
-        r->g->n_nodes--;
+        deq_graph_drop_nodes(r->g, r->g->n_nodes - 1); /* take the newcomer back */
         return other;
     }
     r->buckets[b] = (int32_t)r->g->n_nodes;

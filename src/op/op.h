@@ -18,6 +18,8 @@
 #define DEQ_MAX_OUTPUTS 8
 
 typedef struct deq_op deq_op;
+struct deq_lowering; /* graph/lower.h */
+struct deq_node;     /* graph/graph.h */
 
 /* What a shape rule sees (in, attr) and fills (out).  `n_out` comes preset to op->n_out. */
 typedef struct deq_shape_rule {
@@ -96,6 +98,13 @@ struct deq_op {
     deq_status (*kernel)(const deq_kernel_call *c);
     /* Bytes of scratch memory that the kernel wants; NULL for none. */
     size_t (*scratch)(const deq_kernel_call *c);
+    /* Attributes that own something (the body of an equilibrium) are counted: retain when a node is
+     * added, release when it goes.  NULL: plain bytes. */
+    void (*retain)(const void *attr);
+    void (*release)(const void *attr);
+    /* Emit the steps of a node by other means than a kernel: for operators that run programs of
+     * their own.  NULL: `kernel`. */
+    deq_status (*lower)(struct deq_lowering *l, const struct deq_node *n);
     /* Floating point operations of one call, for pictures and records; NULL: one per element. */
     double (*flops)(const deq_kernel_call *c);
 };
