@@ -37,6 +37,7 @@ layers='
 headers='
     base       export version status context
     tensor     type random
+    solver     outcome linear minimise solver
     graph      graph parameters op op/ program gradient_check
     *          deq
 '
