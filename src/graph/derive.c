@@ -207,27 +207,26 @@ static bool pull_back(sweep *s, const deq_node node)
     return g->status == DEQ_OK;
 }
 
-deq_status deq_vjp(deq_graph *g, deq_value *grads, const deq_value *outputs,
-                   const deq_value *cotangents, int n_outputs, const deq_value *inputs,
-                   int n_inputs)
+static void reverse(deq_graph *g, deq_value *grads, const deq_value *outputs,
+                    const deq_value *cotangents, int n_outputs, const deq_value *inputs,
+                    int n_inputs)
 {
-    for (int j = 0; j < n_inputs; j++) grads[j] = (deq_value){ -1 };
     if (!check_values(g, "vjp", "outputs", outputs, n_outputs) ||
         !check_values(g, "vjp", "inputs", inputs, n_inputs))
-        return g->status;
+        return;
     if (cotangents && !check_directions(g, "vjp", "cotangents", outputs, cotangents, n_outputs))
-        return g->status;
+        return;
     for (int i = 0; !cotangents && i < n_outputs; i++)
         if (deq_type_of(g, outputs[i])->shape.rank != 0) {
             char text[256];
             deq_graph_fail(g, DEQ_ERR_SHAPE,
                            "vjp: outputs[%d] is %s; without cotangents a scalar is expected", i,
                            deq_type_format(text, sizeof text, deq_type_of(g, outputs[i])));
-            return g->status;
+            return;
         }
 
     sweep s;
-    if (!sweep_begin(&s, g)) return g->status;
+    if (!sweep_begin(&s, g)) return;
     mark_dependent(s.active, g, inputs, n_inputs);
     for (int i = 0; i < n_outputs; i++) {
         deq_value one = cotangents
@@ -242,7 +241,21 @@ deq_status deq_vjp(deq_graph *g, deq_value *grads, const deq_value *outputs,
         grads[j] = d.id != 0 ? d : zeros(g, inputs[j]);
     }
     sweep_end(&s);
+}
+
+/* What a derivative that failed gives.  Set at the end: the caller's lists may be one array. */
+static deq_status finish(const deq_graph *g, deq_value *results, int n)
+{
+    for (int i = 0; g->status != DEQ_OK && i < n; i++) results[i] = (deq_value){ -1 };
     return g->status;
+}
+
+deq_status deq_vjp(deq_graph *g, deq_value *grads, const deq_value *outputs,
+                   const deq_value *cotangents, int n_outputs, const deq_value *inputs,
+                   int n_inputs)
+{
+    reverse(g, grads, outputs, cotangents, n_outputs, inputs, n_inputs);
+    return finish(g, grads, n_inputs);
 }
 
 /* Multilinear: the sum over inputs of the operator with that input replaced by its tangent. */
@@ -299,21 +312,20 @@ static bool push_forward(sweep *s, const deq_node node)
     return g->status == DEQ_OK;
 }
 
-deq_status deq_jvp(deq_graph *g, deq_value *out_tangents, const deq_value *outputs, int n_outputs,
-                   const deq_value *inputs, const deq_value *tangents, int n_inputs)
+static void forward(deq_graph *g, deq_value *out_tangents, const deq_value *outputs, int n_outputs,
+                    const deq_value *inputs, const deq_value *tangents, int n_inputs)
 {
-    for (int i = 0; i < n_outputs; i++) out_tangents[i] = (deq_value){ -1 };
     if (!check_values(g, "jvp", "outputs", outputs, n_outputs) ||
         !check_values(g, "jvp", "inputs", inputs, n_inputs))
-        return g->status;
+        return;
     if (!tangents) {
         deq_graph_fail(g, DEQ_ERR_ARGUMENT, "jvp: no tangents given");
-        return g->status;
+        return;
     }
-    if (!check_directions(g, "jvp", "tangents", inputs, tangents, n_inputs)) return g->status;
+    if (!check_directions(g, "jvp", "tangents", inputs, tangents, n_inputs)) return;
 
     sweep s;
-    if (!sweep_begin(&s, g)) return g->status;
+    if (!sweep_begin(&s, g)) return;
     mark_needed(s.needed, g, outputs, n_outputs);
     for (int j = 0; j < n_inputs; j++)
         s.d[inputs[j].id] = deq_add_maybe(g, s.d[inputs[j].id], tangents[j]);
@@ -324,7 +336,21 @@ deq_status deq_jvp(deq_graph *g, deq_value *out_tangents, const deq_value *outpu
         out_tangents[i] = d.id != 0 ? d : zeros(g, outputs[i]);
     }
     sweep_end(&s);
-    return g->status;
+}
+
+deq_status deq_jvp(deq_graph *g, deq_value *out_tangents, const deq_value *outputs, int n_outputs,
+                   const deq_value *inputs, const deq_value *tangents, int n_inputs)
+{
+    forward(g, out_tangents, outputs, n_outputs, inputs, tangents, n_inputs);
+    return finish(g, out_tangents, n_outputs);
+}
+
+/* A value of its own for every parameter, so that each can be bound to a place of its own. */
+static void separate(deq_graph *g, deq_value *v, int n)
+{
+    for (int i = 1; i < n; i++)
+        for (int k = 0; k < i && g->status == DEQ_OK; k++)
+            if (v[k].id == v[i].id) v[i] = deq_scale(g, v[i], 1);
 }
 
 deq_status deq_gradients(deq_graph *g, deq_value *grads, deq_value loss, deq_parameters *parameters)
@@ -334,11 +360,11 @@ deq_status deq_gradients(deq_graph *g, deq_value *grads, deq_value loss, deq_par
     deq_value *theta = deq_alloc(g->ctx, bytes);
     if (!theta) {
         deq_graph_fail(g, DEQ_ERR_NOMEM, "%s", deq_last_error(g->ctx));
-        return g->status;
+        return finish(g, grads, n);
     }
     for (int i = 0; i < n; i++)
         theta[i] = deq_parameter(g, parameters, deq_parameters_info(parameters, i).name);
-    if (g->status == DEQ_OK) deq_vjp(g, grads, &loss, NULL, 1, theta, n);
+    if (deq_vjp(g, grads, &loss, NULL, 1, theta, n) == DEQ_OK) separate(g, grads, n);
     deq_release(g->ctx, theta, bytes);
-    return g->status;
+    return finish(g, grads, n);
 }
