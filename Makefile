@@ -7,19 +7,25 @@
 PRESET ?= release
 PREFIX ?= /usr/local
 JOBS   ?= $(shell nproc)
+# A warning of a compiler that we have not met must not stop a user; it stops us.
+WERROR ?= $(if $(CI),ON,OFF)
 BUILD  := build/$(PRESET)
 
-CONFIGURE := cmake --preset $(PRESET) --log-level=WARNING >/dev/null
+CONFIGURE := cmake --preset $(PRESET) --log-level=WARNING -DDEQ_WERROR=$(WERROR) >/dev/null
 COMPILE   := cmake --build $(BUILD) --parallel $(JOBS)
 DEPS      := tools/install-deps.sh
+
+# A build folder that is new holds the library and the program only; the targets that need more add
+# it, and it stays.
+FIRST := test -f $(BUILD)/build.ninja || \
+    $(CONFIGURE) -DDEQ_BUILD_TESTS=OFF -DDEQ_BUILD_EXAMPLES=OFF -DDEQ_BUILD_BENCH=OFF
 
 .DEFAULT_GOAL := all
 .PHONY: all test demo bench install docs format clean help
 
 all: ## build the libraries and the program
 	@$(DEPS) build
-	@test -f $(BUILD)/build.ninja || \
-	    $(CONFIGURE) -DDEQ_BUILD_TESTS=OFF -DDEQ_BUILD_EXAMPLES=OFF -DDEQ_BUILD_BENCH=OFF
+	@$(FIRST)
 	@$(COMPILE)
 
 test: ## build and run the tests; CTEST_ARGS="-R name" picks some
@@ -30,11 +36,13 @@ test: ## build and run the tests; CTEST_ARGS="-R name" picks some
 
 demo: ## build and run the examples, simplest first
 	@$(DEPS) build
+	@$(FIRST)
 	@$(CONFIGURE) -DDEQ_BUILD_EXAMPLES=ON
 	@$(COMPILE) --target demo
 
 bench: ## build and run the benchmarks; BENCH_ARGS go to deq-bench
 	@$(DEPS) bench
+	@$(FIRST)
 	@$(CONFIGURE) -DDEQ_BUILD_BENCH=ON
 	@$(COMPILE) --target deq-bench
 	@$(BUILD)/bench/deq-bench $(BENCH_ARGS)
