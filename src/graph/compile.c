@@ -166,8 +166,8 @@ static deq_status lower_groups(compiler *c)
 
 /* Inputs and outputs ------------------------------------------------------------------------- */
 
-/* An output needs a slot of its own: not an input's, a parameter's, a constant's or that of another
- * output, because the caller may bind it elsewhere. */
+/* An output needs a slot of its own: not an input's, a parameter's or that of another output, because
+ * the caller may bind it elsewhere; nor a constant's, which no run computes again. */
 static deq_status place_output(compiler *c, deq_binding *b, int n_before)
 {
     deq_lowering *l = &c->l;
@@ -178,7 +178,8 @@ static deq_status place_output(compiler *c, deq_binding *b, int n_before)
     int slot = deq_lower_read(l, v, b->layout, &status);
     DEQ_TRY(status);
 
-    bool taken = p->slots[slot].kind != DEQ_SLOT_ARENA;
+    bool taken = p->slots[slot].kind != DEQ_SLOT_ARENA ||
+                 p->slots[slot].stage == DEQ_STAGE_CONSTANT;
     for (int i = 0; i < n_before; i++) taken |= p->bindings[i].slot == slot;
     if (taken) {
         deq_stage stage = deq_node_of(l->g, v)->stage;
