@@ -15,10 +15,10 @@ layers='
     base     |                                        | base
     tensor   | base                                   | base tensor
     solver   | base tensor                            | base tensor solver
-    graph    | base tensor op/op.h op/conv.h op/elementwise.h op/matmul.h op/shape.h | base tensor graph
+    graph    | base tensor op/op.h op/real.h op/conv.h op/elementwise.h op/matmul.h op/shape.h | base tensor graph
     op       | base tensor                            | base tensor graph
-    backend  | base tensor graph op                   | base tensor graph
-    implicit | base tensor graph op/op.h solver       | base tensor graph solver implicit
+    backend  | base tensor graph op                   | base tensor graph backend
+    implicit | base tensor graph op/op.h op/shape.h solver | base tensor graph solver implicit
     nn       | base tensor implicit                   | base tensor graph solver implicit nn
     optim    | base tensor                            | base tensor optim
     io       | base tensor                            | base tensor io
@@ -39,6 +39,8 @@ headers='
     tensor     type random
     solver     outcome linear minimise solver
     graph      graph parameters op op/ program gradient_check
+    backend    info
+    implicit   equilibrium
     *          deq
 '
 # Only src/backend knows the library below the kernels, and intrinsics.  One benchmark times that
