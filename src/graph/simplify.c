@@ -175,6 +175,7 @@ static deq_value permute(deq_rewriter *r, const deq_node *n, const deq_value *in
     memset(&both, 0, sizeof both);
     both.rank = a->rank;
     for (int i = 0; i < a->rank; i++) both.order[i] = b->order[a->order[i]];
+    if (is_identity_order(&both)) return inner->in[0];
     return emit(r, n->op, &both, sizeof both, inner->in, 1);
 }
 
@@ -185,6 +186,7 @@ static deq_value reshape_or_broadcast(deq_rewriter *r, const deq_node *n, const 
     if (deq_shape_equal(&type(r, in[0])->shape, &a->shape)) return in[0];
     const deq_node *inner = deq_node_of(r->g, in[0]);
     if (inner->op != n->op) return DEQ_NONE;
+    if (deq_shape_equal(&type(r, inner->in[0])->shape, &a->shape)) return inner->in[0];
     return emit(r, n->op, a, n->attr_bytes, inner->in, 1);
 }
 
@@ -223,7 +225,8 @@ static deq_value sum(deq_rewriter *r, const deq_node *n, const deq_value *in)
     if (same_type(&rule.out[0], t)) return in[0];
     deq_shape_attr shape;
     memset(&shape, 0, sizeof shape);
-    shape.shape = rule.out[0].shape;
+    shape.shape.rank = rule.out[0].shape.rank;
+    memcpy(shape.shape.dim, rule.out[0].shape.dim, sizeof shape.shape.dim);
     return emit(r, &deq_op_reshape, &shape, sizeof shape, in, 1);
 }
 
