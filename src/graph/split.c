@@ -28,23 +28,68 @@ static bool changes_at_different_rates(const deq_graph *g, const deq_node *conca
 /* Which input of n is split along which axis, and which axis of the other input goes with it. */
 typedef struct split {
     int input, axis, other, other_axis;
+    deq_node concat; /* a copy: nodes move as the graph grows */
+    bool reshaped;   /* its parts need the shape that the concatenation was given */
 } split;
+
+static int last_axis(const deq_graph *g, deq_value v)
+{
+    return deq_type_of(g, v)->shape.rank - 1;
+}
+
+static int64_t last_extent(const deq_graph *g, deq_value v)
+{
+    return last_axis(g, v) < 0 ? 1 : deq_type_of(g, v)->shape.dim[last_axis(g, v)];
+}
+
+/* The concatenation behind v along the axis that is split; perhaps behind a reshape that leaves the
+ * last axis alone, as a matrix product of more than two axes is written. */
+static bool find_concat(const deq_graph *g, deq_value v, split *s)
+{
+    const deq_node *c = deq_node_of(g, v);
+    int axis = s->axis;
+    s->reshaped = c->op == &deq_op_reshape;
+    if (s->reshaped) {
+        if (axis != last_axis(g, v) || last_extent(g, v) != last_extent(g, c->in[0])) return false;
+        axis = last_axis(g, c->in[0]);
+        c = deq_node_of(g, c->in[0]);
+    }
+    s->concat = *c;
+    return c->op == &deq_op_concat && ((const deq_concat_attr *)c->attr)->axis == axis &&
+           changes_at_different_rates(g, c);
+}
 
 static bool find_split(const deq_graph *g, const deq_node *n, const deq_value *in, split *s)
 {
     if (n->op == &deq_op_conv2d) {
         if (((const deq_conv_attr *)n->attr)->groups != 1) return false;
-        *s = (split){ 0, 1, 1, 1 };
+        *s = (split){ .input = 0, .axis = 1, .other = 1, .other_axis = 1 };
     } else if (n->op == &deq_op_matmul) {
         const deq_matmul_attr *a = n->attr;
-        int ra = deq_type_of(g, in[0])->shape.rank, rb = deq_type_of(g, in[1])->shape.rank;
-        *s = (split){ 0, a->transpose_a ? ra - 2 : ra - 1, 1, a->transpose_b ? rb - 1 : rb - 2 };
+        int la = last_axis(g, in[0]), lb = last_axis(g, in[1]);
+        *s = (split){ .input = 0,
+                      .axis = a->transpose_a ? la - 1 : la,
+                      .other = 1,
+                      .other_axis = a->transpose_b ? lb : lb - 1 };
     } else {
         return false;
     }
-    const deq_node *c = deq_node_of(g, in[s->input]);
-    return c->op == &deq_op_concat && ((const deq_concat_attr *)c->attr)->axis == s->axis &&
-           changes_at_different_rates(g, c);
+    return find_concat(g, in[s->input], s);
+}
+
+/* Part i of the concatenation as an input of the operator that is split. */
+static deq_value part_of(deq_rewriter *r, const split *s, int i, deq_value whole)
+{
+    deq_value v = s->concat.in[i], out;
+    if (!s->reshaped) return v;
+    deq_shape_attr a;
+    memset(&a, 0, sizeof a);
+    const deq_shape *shape = &deq_type_of(r->g, whole)->shape;
+    a.shape.rank = shape->rank;
+    for (int k = 0; k < shape->rank; k++) a.shape.dim[k] = shape->dim[k];
+    a.shape.dim[shape->rank - 1] = last_extent(r->g, v);
+    deq_rewrite_emit(r, &deq_op_reshape, &a, sizeof a, &v, 1, &out, 1);
+    return out;
 }
 
 static deq_value slice_of(deq_rewriter *r, deq_value v, int axis, int64_t start, int64_t length)
@@ -64,20 +109,20 @@ deq_value deq_split_linear(deq_rewriter *r, const deq_node *n, const deq_value *
 {
     split s;
     if (!find_split(r->g, n, in, &s)) return DEQ_NONE;
-    deq_node concat = *deq_node_of(r->g, in[s.input]); /* a copy: nodes move as the graph grows */
+    int parts_axis = ((const deq_concat_attr *)s.concat.attr)->axis;
     deq_value sum = DEQ_NONE;
     for (deq_stage stage = DEQ_STAGE_CONSTANT; stage <= DEQ_STAGE_STATE; stage++) {
         int64_t at = 0;
-        for (int i = 0; i < concat.n_in; i++) {
-            int64_t length = deq_type_of(r->g, concat.in[i])->shape.dim[s.axis];
+        for (int i = 0; i < s.concat.n_in; i++) {
+            int64_t length = deq_type_of(r->g, s.concat.in[i])->shape.dim[parts_axis];
             int64_t start = at;
             at += length;
-            if (deq_node_of(r->g, concat.in[i])->stage != stage) continue;
+            if (deq_node_of(r->g, s.concat.in[i])->stage != stage) continue;
             deq_value part[2], term;
-            part[s.input] = concat.in[i];
+            part[s.input] = part_of(r, &s, i, in[s.input]);
             part[s.other] = slice_of(r, in[s.other], s.other_axis, start, length);
             deq_rewrite_emit(r, n->op, n->attr, n->attr_bytes, part, 2, &term, 1);
-            if (r->g->status != DEQ_OK) return term;
+            if (r->g->status != DEQ_OK) return (deq_value){ -1 };
             if (sum.id == 0) {
                 sum = term;
                 continue;
