@@ -21,6 +21,7 @@
 #define DEQ_SOLVER_H
 
 #include <deq/context.h>
+#include <deq/outcome.h>
 #include <deq/type.h>
 
 #ifdef __cplusplus
@@ -70,16 +71,6 @@ typedef enum deq_method {
     DEQ_METHOD_COUNT       /**< number of methods; not one itself */
 } deq_method;
 
-/** What the mathematics did; whether the work could be done is a deq_status. */
-typedef enum deq_outcome {
-    DEQ_CONVERGED = 0, /**< the stopping test holds */
-    DEQ_MAX_ITER,      /**< the evaluations allowed were used up */
-    DEQ_STAGNATED,     /**< no progress any more: the floor of the precision, or a cycle */
-    DEQ_DIVERGED,      /**< the residual grew beyond bounds */
-    DEQ_NON_FINITE,    /**< f gave a value that is not finite */
-    DEQ_OUTCOME_COUNT  /**< number of outcomes; not one itself */
-} deq_outcome;
-
 /** Damped Picard iteration; docs/math/picard.md. */
 typedef struct deq_picard_options {
     double damping; /**< in (0, 2); 1 is undamped; default 1 */
@@ -107,17 +98,17 @@ typedef struct deq_anderson_options {
 } deq_anderson_options;
 
 /** What Broyden's method does when its memory is full. */
-typedef enum deq_reduction {
+typedef enum deq_broyden_reduction {
     DEQ_REDUCE_RESTART = 0, /**< forget everything */
     DEQ_REDUCE_OLDEST,      /**< forget the oldest update */
     DEQ_REDUCE_SVD          /**< keep the leading half of the singular values */
-} deq_reduction;
+} deq_broyden_reduction;
 
 /** Broyden's methods, inverse form; docs/math/broyden.md. */
 typedef struct deq_broyden_options {
     bool bad;                /**< bad Broyden (least change of the inverse); default false: good */
     int memory;              /**< updates kept, 1 to DEQ_MEMORY_MAX; default 30 */
-    deq_reduction reduction; /**< when it is full; default DEQ_REDUCE_RESTART */
+    deq_broyden_reduction reduction; /**< when it is full; default DEQ_REDUCE_RESTART */
     double gamma;            /**< initial inverse Jacobian of g is -gamma I; > 0; default 1 */
     bool line_search;        /**< Armijo search on |g|^2, sample by sample; default false */
     double armijo;           /**< sufficient decrease c1 in (0, 1/2); default 1e-4 */
@@ -133,7 +124,7 @@ typedef deq_status deq_outer_gradient_fn(void *user, void *grad, const void *z,
 /** Adjoint Broyden; docs/math/broyden.md.  The map must have vjp. */
 typedef struct deq_adjoint_broyden_options {
     int memory;                            /**< as in deq_broyden_options; default 30 */
-    deq_reduction reduction;               /**< DEQ_REDUCE_RESTART or DEQ_REDUCE_OLDEST */
+    deq_broyden_reduction reduction;               /**< DEQ_REDUCE_RESTART or DEQ_REDUCE_OLDEST */
     double gamma;                          /**< as in deq_broyden_options; default 1 */
     deq_outer_gradient_fn *outer_gradient; /**< NULL (default): no outer-problem-aware updates */
     void *outer_user;                      /**< passed to outer_gradient */
@@ -422,14 +413,6 @@ DEQ_API deq_status deq_method_find(deq_solver_options *options, deq_context *ctx
  * @return a string that is never freed.
  */
 DEQ_API const char *deq_method_name(deq_method method);
-
-/**
- * The name of an outcome: "converged", "max_iter", "stagnated", "diverged", "non_finite".
- *
- * @param outcome any value; unknown ones give "unknown".
- * @return a string that is never freed.
- */
-DEQ_API const char *deq_outcome_name(deq_outcome outcome);
 
 #ifdef __cplusplus
 }
