@@ -76,25 +76,27 @@ typedef struct deq_picard_options {
     double damping; /**< in (0, 2); 1 is undamped; default 1 */
 } deq_picard_options;
 
-/** How Anderson weights are fitted; both forms agree where the fit is regular. */
+/** How Anderson's weights are fitted; the forms agree where the problem is regular. */
 typedef enum deq_anderson_fit {
-    DEQ_FIT_QR = 0,   /**< QR of the scaled normal matrix's factor, columns dropped by condition */
-    DEQ_FIT_CHOLESKY, /**< normal equations of the differences */
+    DEQ_FIT_DIFFERENCE =
+        0,              /**< least squares in differences of residuals, newest first, by Cholesky
+                                 of the scaled normal equations; dependent columns are left out */
     DEQ_FIT_CONSTRAINED /**< weights that sum to one, from the Gram matrix of residuals */
 } deq_anderson_fit;
 
 /** Anderson acceleration; docs/math/anderson.md. */
 typedef struct deq_anderson_options {
-    int type;             /**< 1 or 2; default 2 */
-    int depth;            /**< pairs (z, f(z)) in use, 2 to DEQ_DEPTH_MAX; default 20 */
-    double mixing;        /**< beta in (0, 1]: weight of f(z) against z; default 1 */
-    double ridge;         /**< >= 0, relative to the largest diagonal element; default 0 */
-    double condition;     /**< drop columns until the fit's condition is below this; > 1, or 0 for
-                                the default of the dtype */
-    double safeguard;     /**< residual above safeguard * best: Picard step, empty window; > 1, or
-                                0 for never; default 1e3 */
-    int restart;          /**< empty the window every so many steps; 0 (default) for never */
-    deq_anderson_fit fit; /**< default DEQ_FIT_QR; type I knows DEQ_FIT_QR only */
+    int type;         /**< 1 or 2; default 2 */
+    int depth;        /**< pairs (z, f(z)) in use, 1 to DEQ_DEPTH_MAX; default 20 */
+    double mixing;    /**< beta in (0, 1]: weight of f(z) against z; default 1 */
+    double ridge;     /**< Tikhonov term of the fit, >= 0, relative to each column's square;
+                           default 0 */
+    double condition; /**< a column is left out when its part that is independent of the newer ones
+                           is below 1 / condition of it; > 1, or 0 (default) for 1e6 */
+    double safeguard; /**< residual above safeguard * best: Picard step, empty window; > 1, or 0 for
+                           never; default 1e3 */
+    int restart;      /**< empty the window every so many steps; 0 (default): never */
+    deq_anderson_fit fit; /**< default DEQ_FIT_DIFFERENCE, the only one for type I */
 } deq_anderson_options;
 
 /** What Broyden's method does when its memory is full. */
@@ -106,14 +108,14 @@ typedef enum deq_broyden_reduction {
 
 /** Broyden's methods, inverse form; docs/math/broyden.md. */
 typedef struct deq_broyden_options {
-    bool bad;                /**< bad Broyden (least change of the inverse); default false: good */
-    int memory;              /**< updates kept, 1 to DEQ_MEMORY_MAX; default 30 */
+    bool bad;   /**< bad Broyden (least change of the inverse); default false: good */
+    int memory; /**< updates kept, 1 to DEQ_MEMORY_MAX; default 30 */
     deq_broyden_reduction reduction; /**< when it is full; default DEQ_REDUCE_RESTART */
-    double gamma;            /**< initial inverse Jacobian of g is -gamma I; > 0; default 1 */
-    bool line_search;        /**< Armijo search on |g|^2, sample by sample; default false */
-    double armijo;           /**< sufficient decrease c1 in (0, 1/2); default 1e-4 */
-    double min_step;         /**< shortest step tried, in (0, 1); default 1e-2 */
-    double safeguard;        /**< residual above safeguard * best: restart from the best iterate;
+    double gamma;     /**< initial inverse Jacobian of g is -gamma I; > 0; default 1 */
+    bool line_search; /**< Armijo search on |g|^2, sample by sample; default false */
+    double armijo;    /**< sufficient decrease c1 in (0, 1/2); default 1e-4 */
+    double min_step;  /**< shortest step tried, in (0, 1); default 1e-2 */
+    double safeguard; /**< residual above safeguard * best: restart from the best iterate;
                                   > 1, or 0 for never; default 1e3 */
 } deq_broyden_options;
 
@@ -124,7 +126,7 @@ typedef deq_status deq_outer_gradient_fn(void *user, void *grad, const void *z,
 /** Adjoint Broyden; docs/math/broyden.md.  The map must have vjp. */
 typedef struct deq_adjoint_broyden_options {
     int memory;                            /**< as in deq_broyden_options; default 30 */
-    deq_broyden_reduction reduction;               /**< DEQ_REDUCE_RESTART or DEQ_REDUCE_OLDEST */
+    deq_broyden_reduction reduction;       /**< DEQ_REDUCE_RESTART or DEQ_REDUCE_OLDEST */
     double gamma;                          /**< as in deq_broyden_options; default 1 */
     deq_outer_gradient_fn *outer_gradient; /**< NULL (default): no outer-problem-aware updates */
     void *outer_user;                      /**< passed to outer_gradient */
@@ -219,10 +221,11 @@ typedef struct deq_solver_options {
     double divergence;     /**< diverged above divergence * initial residual; > 1 or 0: off; 1e6 */
     int stagnation_window; /**< evaluations without a new best that mean a stall; 0: off; 30 */
 
-    int n_states;           /**< intermediate states to save, evenly spaced; default 1: the last */
-    const int *state_index; /**< n_state_index rising evaluation counts in 1 to max_iter, instead of
-                                 n_states; copied */
-    int n_state_index;      /**< default 0 */
+    int n_states; /**< states to save, evenly spaced, >= 1; default 1: the last */
+    const int
+        *state_index;  /**< n_state_index rising evaluation counts from 1 on, below max_iter (to
+                                 which the last state belongs), instead of n_states; copied */
+    int n_state_index; /**< default 0 */
 
     bool trace;                /**< keep residuals of all evaluations; default false */
     deq_observer_fn *observer; /**< NULL (default) or called after each evaluation */
@@ -306,7 +309,8 @@ DEQ_API int deq_solver_n_states(const deq_solver *s);
  *
  * @param s a solver after a solve.
  * @param i 0 to deq_solver_n_states() - 1, earliest first.
- * @return [batch, dim], until the next solve; NULL when i is out of range or nothing was solved.
+ * @return [batch, dim], until the next solve; the last one is the z that was given to deq_solve().
+ *         NULL when i is out of range or nothing was solved.
  */
 DEQ_API const void *deq_solver_state(const deq_solver *s, int i);
 

@@ -1,0 +1,162 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * GMRES(m) (Saad & Schultz 1986).
+ *
+ *   r = b - A u,  beta = |r|,  v_0 = r / beta
+ *   Arnoldi     w = A v_j,  h_ij = w . v_i,  w -= h_ij v_i  (i <= j),  h_{j+1,j} = |w|,
+ *               v_{j+1} = w / h_{j+1,j}                                               (1)
+ *   rotations   Q H = R upper triangular, g = Q beta e_0; |g_{j+1}| is the residual   (2)
+ *   update      y = R^{-1} g,  u += sum_j y_j v_j                                     (3)
+ *
+ * Orthogonalisation is modified Gram-Schmidt; it is done once more when the first pass has left
+ * less than ORTHOGONAL of w, since what is left is then mostly rounding (Kahan: "twice is enough").
+ * Each subtraction of h_ij v_i and the dot product with v_{i+1} are one sweep over w.
+ *
+ * If nothing is left of w the Krylov space is closed: then it holds the solution, or A is singular
+ * on it, which shows as a zero on the diagonal of R; that column is left out of (3).
+ */
+#include "solver/linear_sample.h"
+
+#include <math.h>
+
+#define ORTHOGONAL 0.1
+#define CLOSED 10 /* rounding units of |w| that count as nothing */
+
+enum { V = DEQ_LINEAR_R }; /* v_0 takes the place of r, v_1 ... v_m follow */
+
+/* The numbers of a sample. */
+typedef struct small {
+    double *h;      /* [m, m + 1]: column j at h + j (m + 1); R after the rotations */
+    double *cosine; /* [m] */
+    double *sine;   /* [m] */
+    double *g;      /* [m + 1] */
+    double *y;      /* [m] */
+    int m;
+} small;
+
+static small numbers_of(const deq_linear_solver *s, int64_t k)
+{
+    int m = s->kind.rows - 2;
+    double *at = s->samples[k].numbers;
+    small a = { .m = m, .h = at };
+    a.cosine = a.h + (size_t)m * (size_t)(m + 1);
+    a.sine = a.cosine + m;
+    a.g = a.sine + m;
+    a.y = a.g + m + 1;
+    return a;
+}
+
+static void begin(deq_linear_solver *s, int64_t k)
+{
+    deq_linear_sample *c = &s->samples[k];
+    void *v0 = deq_linear_row(s, V, k);
+    (void)deq_vector_combine(&s->v, v0, 1 / c->residual, v0, 0);
+    numbers_of(s, k).g[0] = c->residual;
+    c->j = 0;
+    deq_linear_ask(s, k, V, V + 1, 0);
+}
+
+/* Take v_0 ... v_j out of w; h_0 ... h_j receive the coefficients.  Returns what is left of |w|. */
+static double orthogonalise(const deq_linear_solver *s, int64_t k, int j, double *h)
+{
+    void *w = deq_linear_row(s, V + j + 1, k);
+    double before = deq_vector_norm(&s->v, w), after = 0;
+    for (int i = 0; i <= j; i++) h[i] = 0;
+    for (int pass = 0; pass < 2; pass++) {
+        double c = deq_vector_dot(&s->v, w, deq_linear_row(s, V, k));
+        for (int i = 0; i <= j; i++) {
+            const void *next = i < j ? deq_linear_row(s, V + i + 1, k) : w;
+            h[i] += c;
+            c = deq_vector_add_dot(&s->v, w, -c, deq_linear_row(s, V + i, k), next);
+        }
+        after = sqrt(c);
+        if (after > ORTHOGONAL * before) break;
+        before = after;
+    }
+    return after;
+}
+
+/* Rotate column j, and g with it; `left` is h_{j+1,j}. */
+static void rotate(const small *a, int j, double left)
+{
+    double *h = a->h + (size_t)j * (size_t)(a->m + 1);
+    for (int i = 0; i < j; i++) {
+        double upper = h[i], lower = h[i + 1];
+        h[i] = a->cosine[i] * upper + a->sine[i] * lower;
+        h[i + 1] = a->cosine[i] * lower - a->sine[i] * upper;
+    }
+    double length = hypot(h[j], left);
+    a->cosine[j] = length > 0 ? h[j] / length : 1;
+    a->sine[j] = length > 0 ? left / length : 0;
+    h[j] = length;
+    a->g[j + 1] = -a->sine[j] * a->g[j];
+    a->g[j] *= a->cosine[j];
+}
+
+/* (3) with the first n columns. */
+static void update(deq_linear_solver *s, int64_t k, int n)
+{
+    small a = numbers_of(s, k);
+    for (int i = n - 1; i >= 0; i--) {
+        double sum = a.g[i];
+        for (int j = i + 1; j < n; j++)
+            sum -= a.h[(size_t)j * (size_t)(a.m + 1) + (size_t)i] * a.y[j];
+        a.y[i] = sum / a.h[(size_t)i * (size_t)(a.m + 1) + (size_t)i];
+    }
+    deq_vector_add_many(&s->v, deq_linear_row(s, DEQ_LINEAR_X, k), a.y, deq_linear_row(s, V, k), n,
+                        deq_linear_stride(s));
+}
+
+/* A v_j is not finite: what was gained before is kept. */
+static void give_up(deq_linear_solver *s, int64_t k)
+{
+    int j = s->samples[k].j;
+    update(s, k, j);
+    if (deq_linear_keep(s, k, fabs(numbers_of(s, k).g[j]))) deq_linear_finish(s, k, DEQ_NON_FINITE);
+}
+
+static void step(deq_linear_solver *s, int64_t k)
+{
+    deq_linear_sample *c = &s->samples[k];
+    small a = numbers_of(s, k);
+    int j = c->j, n = j + 1;
+    double *h = a.h + (size_t)j * (size_t)(a.m + 1);
+    void *w = deq_linear_row(s, V + j + 1, k);
+
+    double size = deq_vector_norm(&s->v, w);
+    if (!isfinite(size)) {
+        give_up(s, k);
+        return;
+    }
+    double left = orthogonalise(s, k, j, h); /* (1) */
+    bool closed = left <= CLOSED * s->epsilon * size;
+    double before = a.g[j];
+    rotate(&a, j, closed ? 0 : left); /* (2) */
+    if (closed && h[j] <= CLOSED * s->epsilon * size) {
+        c->info.breakdown = DEQ_BREAKDOWN_SINGULAR;
+        a.g[j] = before;
+        n = j;
+    }
+    double residual = fabs(a.g[n]);
+    if (closed || residual <= c->tol || n == a.m || !deq_linear_may_apply(s, k)) {
+        update(s, k, n); /* (3) */
+        deq_linear_verify(s, k, residual);
+        return;
+    }
+    (void)deq_vector_combine(&s->v, w, 1 / left, w, 0);
+    c->j = n;
+    deq_linear_ask(s, k, V + j + 1, V + j + 2, 0);
+}
+
+deq_linear_kind deq_gmres_kind(const deq_linear_options *o, int64_t d)
+{
+    int64_t m = o->restart;
+    if (m > d) m = d;
+    if (m > o->max_iter) m = o->max_iter;
+    if (m < 1) m = 1;
+    return (deq_linear_kind){ .name = "gmres",
+                              .rows = (int)m + 2,
+                              .numbers = (size_t)(m * (m + 1) + 4 * m + 1),
+                              .begin = begin,
+                              .step = step };
+}
