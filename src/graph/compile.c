@@ -63,9 +63,10 @@ static deq_status check_arguments(deq_graph *g, const deq_value *outputs, int n_
 
 /* Layouts ------------------------------------------------------------------------------------ */
 
+/* Activations and the masks that go with them. */
 static bool may_be_channels_last(const deq_type *t)
 {
-    return t->shape.rank == 4 && t->dtype == DEQ_F32;
+    return t->shape.rank == 4 && (t->dtype == DEQ_F32 || t->dtype == DEQ_BOOL);
 }
 
 /* Every group decides, in order, from the layouts of its full-size inputs. */
