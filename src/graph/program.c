@@ -33,6 +33,18 @@ static deq_status fail(deq_program *p, deq_status status, const char *format, ..
     return status;
 }
 
+deq_status deq_program_run_stage(deq_program *p, deq_stage stage)
+{
+    p->ready[stage] = false;
+    for (size_t k = 0; k < p->n_steps[stage]; k++) {
+        deq_step *s = &p->steps[stage][k];
+        deq_status status = s->run(s->self, p->slot, p->message);
+        if (status != DEQ_OK) return status;
+    }
+    p->ready[stage] = true;
+    return DEQ_OK;
+}
+
 deq_status deq_program_run(deq_program *p, deq_stage from)
 {
     if (from < DEQ_STAGE_PARAMETER || from > DEQ_STAGE_STATE)
@@ -42,15 +54,8 @@ deq_status deq_program_run(deq_program *p, deq_stage from)
         if (!p->ready[stage])
             return fail(p, DEQ_ERR_STATE, "run: stage %d is asked for before stage %d has run",
                         (int)from, stage);
-    for (int stage = (int)from; stage < DEQ_STAGES; stage++) {
-        p->ready[stage] = false;
-        for (size_t k = 0; k < p->n_steps[stage]; k++) {
-            deq_step *s = &p->steps[stage][k];
-            deq_status status = s->run(s->self, p->slot, p->message);
-            if (status != DEQ_OK) return status;
-        }
-        p->ready[stage] = true;
-    }
+    for (int stage = (int)from; stage < DEQ_STAGES; stage++)
+        DEQ_TRY(deq_program_run_stage(p, (deq_stage)stage));
     return DEQ_OK;
 }
 

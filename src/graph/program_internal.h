@@ -34,4 +34,7 @@ struct deq_program {
     char message[DEQ_MESSAGE_BYTES];
 };
 
+/* The steps of one stage alone, for programs within programs. */
+deq_status deq_program_run_stage(deq_program *p, deq_stage stage);
+
 #endif

@@ -15,7 +15,7 @@
 
 #include <deq/graph.h>
 
-#define DEQ_MAX_OUTPUTS 8
+#define DEQ_MAX_OUTPUTS 16
 
 typedef struct deq_op deq_op;
 struct deq_lowering; /* graph/lower.h */
