@@ -166,7 +166,7 @@ typedef struct deq_custom_method {
 
 /** State of one sample as the outside sees it. */
 typedef struct deq_sample_info {
-    deq_outcome outcome;
+    deq_outcome outcome; /**< how it ended */
     int64_t n_iter;      /**< steps taken: iterates after z_0 that were evaluated and accepted */
     int64_t n_feval;     /**< evaluations of f */
     int64_t best_feval;  /**< which of them (from 1) gave the state returned; 0: none was finite */
@@ -241,11 +241,11 @@ typedef struct deq_solver_options {
     bool reference_relative; /**< with it: tolerance `rtol` on relative residuals, else `atol` */
     bool reference_final;    /**< with it: return the last state, never stop early */
 
-    deq_picard_options picard;
-    deq_anderson_options anderson;
-    deq_broyden_options broyden;
-    deq_adjoint_broyden_options adjoint_broyden;
-    const deq_custom_method *custom; /**< for DEQ_CUSTOM; copied */
+    deq_picard_options picard;                   /**< for DEQ_PICARD */
+    deq_anderson_options anderson;               /**< for DEQ_ANDERSON */
+    deq_broyden_options broyden;                 /**< for DEQ_BROYDEN */
+    deq_adjoint_broyden_options adjoint_broyden; /**< for DEQ_ADJOINT_BROYDEN */
+    const deq_custom_method *custom;             /**< for DEQ_CUSTOM; copied */
 } deq_solver_options;
 
 /** A solver: workspace for one batch size, dimension and dtype. */
