@@ -1,0 +1,26 @@
+/* SPDX-License-Identifier: MIT */
+/**
+ * @file
+ * All of libdeq's stable interface: `#include <deq/deq.h>`.
+ *
+ * Each header also compiles alone.  A typical program needs, in this order: a context (context.h),
+ * parameters (parameters.h), a graph (graph.h) of operators (op.h), and a program compiled from it
+ * (program.h).
+ */
+#ifndef DEQ_DEQ_H
+#define DEQ_DEQ_H
+
+#include <deq/context.h>
+#include <deq/gradient_check.h>
+#include <deq/graph.h>
+#include <deq/op.h>
+#include <deq/outcome.h>
+#include <deq/parameters.h>
+#include <deq/program.h>
+#include <deq/random.h>
+#include <deq/solver.h>
+#include <deq/status.h>
+#include <deq/type.h>
+#include <deq/version.h>
+
+#endif
