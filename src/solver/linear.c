@@ -341,7 +341,7 @@ static void start(deq_linear_solver *s, int64_t k, const void *u0)
                               .mark = INFINITY,
                               .info = { .b_norm = norm } };
     if (u0) deq_vector_copy(&s->v, x, (const char *)u0 + (size_t)k * row_bytes(s));
-    if (!u0 || norm <= p->tol) {
+    if (!u0 || (isfinite(norm) && norm <= p->tol)) {
         start_at_zero(s, k);
         return;
     }
