@@ -1,0 +1,106 @@
+/* SPDX-License-Identifier: MIT */
+/**
+ * @file
+ * Equilibria as nodes of a graph:  z* = f(z*; c).
+ *
+ * The cell f is a builder function.  Whatever it uses besides the state (parameters, the injected
+ * input, values computed from them) is captured: computed once outside, constant during the solve,
+ * and differentiated like any other input.  A graph may hold several equilibria, nested ones too;
+ * derivatives are graphs, so an implicit gradient can be differentiated again.
+ *
+ * See docs/math/implicit-gradients.md.
+ */
+#ifndef DEQ_EQUILIBRIUM_H
+#define DEQ_EQUILIBRIUM_H
+
+#include <deq/graph.h>
+#include <deq/linear.h>
+#include <deq/solver.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+/** Most state tensors of one equilibrium. */
+#define DEQ_MAX_STATES 8
+
+/**
+ * Build f: fz[i] from z[0], ..., on the graph g.  Called once when the node is made.
+ */
+typedef void deq_cell_fn(deq_graph *g, const deq_value *z, deq_value *fz, void *user);
+
+/** How the gradient of an equilibrium is computed; w is the cotangent of z*, J = df/dz at z*. */
+typedef enum deq_gradient {
+    DEQ_GRADIENT_IFT = 0,         /**< u (I - J) = w solved by the adjoint solver, then u df/dc */
+    DEQ_GRADIENT_JFB,             /**< u = w: one vector-Jacobian product (Fung et al. 2022) */
+    DEQ_GRADIENT_PHANTOM_NEUMANN, /**< u = tau sum_{i<k} w B^i, B = tau J + (1 - tau) I */
+    DEQ_GRADIENT_PHANTOM_UNROLL,  /**< k damped steps from z*, differentiated (Geng et al. 2021) */
+    DEQ_GRADIENT_SHINE,           /**< u = -w B with the solver's inverse Jacobian (Ramzi 2022) */
+    DEQ_GRADIENT_UNROLL,          /**< no solver: forward.max_iter damped steps, differentiated */
+    DEQ_GRADIENT_REVERSIBLE       /**< coupled iteration, inverted backwards (arXiv 2509.12917) */
+} deq_gradient;
+
+/** Settings of an equilibrium.  Start from deq_equilibrium_defaults(). */
+typedef struct deq_equilibrium_options {
+    size_t struct_size;         /**< sizeof(deq_equilibrium_options) */
+    deq_solver_options forward; /**< how z* is found */
+    deq_gradient gradient;      /**< default DEQ_GRADIENT_IFT */
+    deq_linear_options adjoint; /**< IFT: how u (I - J) = w is solved; SHINE: refinement */
+    int steps;                  /**< phantom: k >= 1; default 1 */
+    double tau;                 /**< phantom, unroll, reversible: damping in (0, 1]; default 1 */
+    int shine_refine; /**< SHINE: applications of J by the adjoint solver from there; default 0 */
+    double shine_fallback; /**< SHINE: u = w where |u| > this times |w|; 0 never; default 1.3 */
+} deq_equilibrium_options;
+
+/** What a solve reports, as values of the graph that a program can have among its outputs. */
+typedef struct deq_equilibrium_report {
+    deq_value residual; /**< [B] in the state's dtype: |f(z) - z| of each sample's z* */
+    deq_value outcome;  /**< [B] i32: deq_outcome of each sample */
+    deq_value n_feval;  /**< [B] i32: evaluations of f spent on each sample */
+} deq_equilibrium_report;
+
+/**
+ * The default settings.
+ *
+ * @return the default solver, IFT by GMRES.
+ */
+DEQ_API deq_equilibrium_options deq_equilibrium_defaults(void);
+
+/**
+ * An equilibrium of several states, z* = f(z*; c).  The first axis of every state is the batch.
+ *
+ * @param g        a graph.
+ * @param z_star   receives n_states values: z*; with phantom unrolling the value after the last
+ *                 step, in which case the gradient flows through those steps.
+ * @param cell     builds f.
+ * @param user     passed to cell.
+ * @param z0       n_states start values, f32 or f64, all of one dtype and batch; no gradient.
+ * @param n_states 1 to DEQ_MAX_STATES.
+ * @param options  NULL for the defaults; copied.
+ * @param report   receives the report of the solve; NULL if not wanted.
+ * @return DEQ_OK or the status of the graph.
+ */
+DEQ_API deq_status deq_equilibrium_many(deq_graph *g, deq_value *z_star, deq_cell_fn *cell,
+                                        void *user, const deq_value *z0, int n_states,
+                                        const deq_equilibrium_options *options,
+                                        deq_equilibrium_report *report);
+
+/**
+ * An equilibrium of one state; see deq_equilibrium_many().
+ *
+ * @param g       a graph.
+ * @param cell    builds f.
+ * @param user    passed to cell.
+ * @param z0      the start, [B, ...].
+ * @param options NULL for the defaults; copied.
+ * @param report  receives the report of the solve; NULL if not wanted.
+ * @return z*.
+ */
+DEQ_API deq_value deq_equilibrium(deq_graph *g, deq_cell_fn *cell, void *user, deq_value z0,
+                                  const deq_equilibrium_options *options,
+                                  deq_equilibrium_report *report);
+
+#ifdef __cplusplus
+}
+#endif
+#endif

@@ -1,0 +1,256 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The step that finds u for a right side w:
+ *
+ *   exactly        u (I - J) = w  or  (I - J) u = w  by a linear solver
+ *   Neumann        u = tau sum_{i<k} w B^i,  B = tau J + (1 - tau) I     (Geng et al. 2021)
+ *   SHINE          u = -w B with the forward solver's B ~ (J - I)^-1; u = w for a sample with
+ *                  |u| > c |w|; refined by the linear solver from there   (Ramzi et al. 2022)
+ */
+#include "graph/program_internal.h"
+#include "implicit/lower.h"
+
+#include <math.h>
+#include <string.h>
+
+typedef struct linear {
+    deq_places places;
+    const deq_implicit *implicit;
+    deq_gradient how; /* IFT, PHANTOM_NEUMANN or SHINE */
+    deq_inner product;
+    deq_linear_solver *solver; /* IFT; SHINE with refinement */
+    deq_linear_operator operator;
+    deq_linear_info *info; /* [batch] */
+    int u, w, t;           /* slots: rows */
+} linear;
+
+static deq_status apply(void *user, void *out, const void *v, const int64_t *samples, int64_t n)
+{
+    (void)samples, (void)n;
+    return deq_inner_eval(&((linear *)user)->product, out, v);
+}
+
+/* Neumann ------------------------------------------------------------------------------------ */
+
+/* v <- tau t + (1 - tau) v;  u <- u + tau v. */
+#define NEUMANN_TERM(T, name)                                                                      \
+    static void name(T *u, T *v, const T *t, double tau, int64_t n)                                \
+    {                                                                                              \
+        for (int64_t i = 0; i < n; i++) {                                                          \
+            v[i] = (T)(tau * (double)t[i] + (1 - tau) * (double)v[i]);                             \
+            u[i] += (T)(tau * (double)v[i]);                                                       \
+        }                                                                                          \
+    }
+NEUMANN_TERM(float, neumann_term_f32)
+NEUMANN_TERM(double, neumann_term_f64)
+
+static deq_status neumann(linear *s, void *u, void *v, void *t)
+{
+    const deq_equilibrium_options *o = &s->implicit->options;
+    const deq_states *st = &s->product.states;
+    int64_t n = st->batch * st->dim;
+    memset(u, 0, deq_states_bytes(st));
+    for (int k = 0; k < o->steps; k++) { /* the first term needs no product: t is v itself */
+        if (k > 0) DEQ_TRY(deq_inner_eval(&s->product, t, v));
+        const void *next = k > 0 ? t : v;
+        if (st->dtype == DEQ_F32)
+            neumann_term_f32(u, v, next, o->tau, n);
+        else
+            neumann_term_f64(u, v, next, o->tau, n);
+    }
+    for (int64_t b = 0; b < st->batch; b++)
+        s->info[b] = (deq_linear_info){ .outcome = DEQ_MAX_ITER,
+                                        .n_apply = o->steps - 1,
+                                        .residual = INFINITY };
+    return DEQ_OK;
+}
+
+/* SHINE -------------------------------------------------------------------------------------- */
+
+static double norm(const deq_states *st, const void *rows, int64_t sample)
+{
+    double sum = 0;
+    for (int64_t i = sample * st->dim; i < (sample + 1) * st->dim; i++) {
+        double x = st->dtype == DEQ_F32 ? (double)((const float *)rows)[i]
+                                        : ((const double *)rows)[i];
+        sum += x * x;
+    }
+    return sqrt(sum);
+}
+
+/* u = w for samples whose estimate is too long, or not finite. */
+static void fall_back(linear *s, void *u, const void *w)
+{
+    const deq_states *st = &s->product.states;
+    double c = s->implicit->options.shine_fallback;
+    size_t bytes = (size_t)st->dim * deq_dtype_size(st->dtype);
+    for (int64_t b = 0; b < st->batch; b++) {
+        double nu = norm(st, u, b), nw = norm(st, w, b);
+        bool keep = isfinite(nu) && (c <= 0 || nu <= c * nw);
+        s->info[b] = (deq_linear_info){ .outcome = keep ? DEQ_CONVERGED : DEQ_MAX_ITER,
+                                        .fallback = !keep,
+                                        .residual = INFINITY,
+                                        .b_norm = nw };
+        if (!keep)
+            memcpy((char *)u + (size_t)b * bytes, (const char *)w + (size_t)b * bytes, bytes);
+    }
+}
+
+static deq_status shine(linear *s, void *u, const void *w, void *const *slot, char *message)
+{
+    int64_t handle;
+    memcpy(&handle, slot[s->places.memory], sizeof handle);
+    deq_solver_memory *memory = (deq_solver_memory *)(uintptr_t)handle;
+    deq_status status = deq_solver_memory_apply(u, memory, w, false);
+    if (status == DEQ_ERR_STATE)
+        memcpy(u, w, deq_states_bytes(&s->product.states));
+    else if (status != DEQ_OK)
+        return status;
+    fall_back(s, u, w);
+    if (!s->solver) return DEQ_OK;
+    status = deq_linear_solve(u, s->info, s->solver, &s->operator, w, u);
+    return status == DEQ_OK ? DEQ_OK : deq_inner_failed(&s->product, status, message);
+}
+
+/* Running ------------------------------------------------------------------------------------ */
+
+static void write_report(const linear *s, void *const *slot)
+{
+    void *residual = slot[s->places.report[DEQ_REPORT_RESIDUAL]];
+    int32_t *outcome = slot[s->places.report[DEQ_REPORT_OUTCOME]];
+    int32_t *evaluations = slot[s->places.report[DEQ_REPORT_EVALUATIONS]];
+    for (int64_t b = 0; b < s->product.states.batch; b++) {
+        if (s->product.states.dtype == DEQ_F32)
+            ((float *)residual)[b] = (float)s->info[b].residual;
+        else
+            ((double *)residual)[b] = s->info[b].residual;
+        outcome[b] = (int32_t)s->info[b].outcome;
+        evaluations[b] = (int32_t)s->info[b].n_apply;
+    }
+}
+
+/* A failed solve is said, with the facts; what it gives is the best u, or w, never zeros. */
+static void warn(const linear *s)
+{
+    int64_t batch = s->product.states.batch, failed = 0, fallen = 0;
+    double worst = 0;
+    for (int64_t b = 0; b < batch; b++) {
+        const deq_linear_info *i = &s->info[b];
+        failed += i->outcome != DEQ_CONVERGED;
+        fallen += i->fallback;
+        double relative = i->b_norm > 0 ? i->residual / i->b_norm : 0;
+        if (i->outcome != DEQ_CONVERGED && relative > worst) worst = relative;
+    }
+    if (s->how == DEQ_GRADIENT_IFT && failed)
+        deq_log_line(
+            s->product.ctx, DEQ_LOG_WARNING,
+            "adjoint solve: %lld of %lld samples did not converge, worst relative residual "
+            "%.3g; %lld use u = w",
+            (long long)failed, (long long)batch, worst, (long long)fallen);
+}
+
+static deq_status solve(linear *s, void *u, void *w, void *t, void *const *slot, char *message)
+{
+    switch (s->how) {
+    case DEQ_GRADIENT_PHANTOM_NEUMANN: {
+        deq_status status = neumann(s, u, w, t);
+        return status == DEQ_OK ? DEQ_OK : deq_inner_failed(&s->product, status, message);
+    }
+    case DEQ_GRADIENT_SHINE: return shine(s, u, w, slot, message);
+    default: {
+        deq_status status = deq_linear_solve(u, s->info, s->solver, &s->operator, w, NULL);
+        return status == DEQ_OK ? DEQ_OK : deq_inner_failed(&s->product, status, message);
+    }
+    }
+}
+
+static deq_status run_linear(void *self, void *const *slot, char *message)
+{
+    linear *s = self;
+    void *z[DEQ_MAX_STATES], *data[DEQ_MAX_STATES];
+    deq_places_data(&s->places, s->places.first, slot, z);
+    deq_status status = deq_places_bind(&s->places, &s->product, slot);
+    if (status == DEQ_OK) status = deq_inner_bind_point(&s->product, z);
+    if (status == DEQ_OK) status = deq_inner_run_injected(&s->product);
+    if (status != DEQ_OK) return deq_inner_failed(&s->product, status, message);
+
+    deq_places_data(&s->places, s->places.second, slot, data);
+    deq_inner_import(&s->product, slot[s->w], data);
+    DEQ_TRY(solve(s, slot[s->u], slot[s->w], s->t < 0 ? NULL : slot[s->t], slot, message));
+    deq_places_data(&s->places, s->places.out, slot, data);
+    deq_inner_export(&s->product, data, slot[s->u]);
+    write_report(s, slot);
+    warn(s);
+    return DEQ_OK;
+}
+
+static void release_linear(void *self)
+{
+    linear *s = self;
+    deq_linear_free(s->solver);
+    deq_inner_free(&s->product);
+}
+
+/* Lowering ----------------------------------------------------------------------------------- */
+
+static deq_status make_solver(linear *s, deq_lowering *l)
+{
+    const deq_equilibrium_options *o = &s->implicit->options;
+    const deq_states *st = &s->product.states;
+    s->operator=(deq_linear_operator){
+        .apply = apply, .user = s, .identity_minus = true, .whole_batch = true
+    };
+    if (s->how == DEQ_GRADIENT_PHANTOM_NEUMANN) return DEQ_OK;
+    if (s->how == DEQ_GRADIENT_SHINE && o->shine_refine == 0) return DEQ_OK;
+    deq_linear_options linear_options = o->adjoint;
+    if (s->how == DEQ_GRADIENT_SHINE) linear_options.max_iter = o->shine_refine;
+    return deq_linear_new(&s->solver, l->ctx, st->dtype, st->batch, st->dim, &linear_options);
+}
+
+static deq_status prepare(linear *s, deq_lowering *l, const deq_node *n)
+{
+    const deq_implicit_attr *a = n->attr;
+    s->implicit = a->implicit;
+    bool estimate = !a->exact && (a->implicit->options.gradient == DEQ_GRADIENT_SHINE ||
+                                  a->implicit->options.gradient == DEQ_GRADIENT_PHANTOM_NEUMANN);
+    s->how = estimate ? a->implicit->options.gradient : DEQ_GRADIENT_IFT;
+    DEQ_TRY(deq_places_find(&s->places, l, n, true));
+    DEQ_TRY(deq_inner_new(&s->product, l, a->implicit->body,
+                          a->transposed ? DEQ_INNER_VJP : DEQ_INNER_JVP));
+    DEQ_TRY(make_solver(s, l));
+    size_t bytes = deq_states_bytes(&s->product.states);
+    s->info = deq_lower_alloc(l, (size_t)s->product.states.batch * sizeof *s->info);
+    s->u = deq_places_scratch(&s->places, l, bytes, n->stage);
+    s->w = deq_places_scratch(&s->places, l, bytes, n->stage);
+    s->t = s->how == DEQ_GRADIENT_PHANTOM_NEUMANN
+               ? deq_places_scratch(&s->places, l, bytes, n->stage)
+               : -1;
+    bool room = s->info && s->u >= 0 && s->w >= 0;
+    return room ? DEQ_OK : DEQ_ERR_NOMEM;
+}
+
+deq_status deq_lower_implicit_solve(deq_lowering *l, const deq_node *n)
+{
+    linear *s = deq_lower_alloc(l, sizeof *s);
+    if (!s) return DEQ_ERR_NOMEM;
+    deq_status status = prepare(s, l, n);
+    if (status == DEQ_OK) status = deq_lower_parameters(l, &s->places, &s->product);
+    if (status != DEQ_OK) {
+        release_linear(s);
+        return status;
+    }
+    deq_program_info info = deq_program_stats(s->product.program);
+    double most = (double)s->implicit->options.adjoint.max_iter;
+    deq_step step = { .run = run_linear,
+                      .self = s,
+                      .release = release_linear,
+                      .stage = n->stage > DEQ_STAGE_PARAMETER ? n->stage : DEQ_STAGE_PARAMETER,
+                      .reads = s->places.reads,
+                      .n_reads = s->places.n_reads,
+                      .writes = s->places.writes,
+                      .n_writes = s->places.n_writes,
+                      .kernel = "implicit solve",
+                      .flops = most * info.flops[DEQ_STAGE_STATE],
+                      .bytes = most * info.bytes[DEQ_STAGE_STATE] };
+    return deq_lower_step(l, &step);
+}

@@ -1,0 +1,57 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The two operators under every equilibrium.  z are its states, c what its cell captured, J = df/dz.
+ *
+ *   equilibrium    z0, c        -> z* = f(z*; c), report, memory
+ *   implicit_solve z, c, w, [m] -> u,  u (I - J) = w   (transposed, an adjoint)
+ *                                  or  (I - J) u = w   (a tangent), with J at z; report
+ *
+ * memory is a handle (i64) of what the forward solver learned; SHINE hands it to its adjoint as m.
+ *
+ * The second is the derivative of the first in both modes, and of itself:
+ *
+ *   dz* = (I - J)^-1 f_c dc
+ *   du (I - J) = dw + u dJ        for the adjoint;  (I - J) du = dw + dJ u  for the tangent
+ *
+ * where dJ is the change of J with (z, c).  So with s the solution of the other kind for a cotangent
+ * r of u, the cotangents are  s  of w, and the gradient of  u J(z, c) s  (s J u) of z and c.
+ */
+#ifndef DEQ_IMPLICIT_OPERATORS_H
+#define DEQ_IMPLICIT_OPERATORS_H
+
+#include "graph/lower.h"
+#include "implicit/body.h"
+
+/* What both hold: body and options, counted like the body. */
+typedef struct deq_implicit {
+    deq_context *ctx;
+    int references;
+    deq_body *body;
+    deq_equilibrium_options options;
+} deq_implicit;
+
+deq_implicit *deq_implicit_new(deq_body *body, const deq_equilibrium_options *options);
+void deq_implicit_release(deq_implicit *implicit);
+
+typedef struct deq_implicit_attr {
+    deq_implicit *implicit;
+    int64_t transposed; /* implicit_solve only */
+    int64_t exact; /* implicit_solve only: by the adjoint solver, whatever options.gradient says */
+} deq_implicit_attr;
+
+extern const deq_op deq_op_equilibrium, deq_op_implicit_solve;
+
+/* Outputs behind the states: residual, outcome, evaluations. */
+enum { DEQ_REPORT_RESIDUAL, DEQ_REPORT_OUTCOME, DEQ_REPORT_EVALUATIONS, DEQ_REPORT_VALUES };
+
+/* Add an implicit_solve node; u gets one value a state.  With a memory, the adjoint is an estimate by
+ * options.gradient; with DEQ_NONE and exact it is solved. */
+void deq_implicit_solve(deq_graph *g, const deq_implicit_attr *attr, const deq_value *z,
+                        const deq_value *captured, const deq_value *w, deq_value memory,
+                        deq_value *u);
+
+/* Steps of the two operators (lower_forward.c, lower_linear.c). */
+deq_status deq_lower_equilibrium(deq_lowering *l, const deq_node *n);
+deq_status deq_lower_implicit_solve(deq_lowering *l, const deq_node *n);
+
+#endif

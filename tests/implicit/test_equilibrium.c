@@ -1,0 +1,464 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Equilibria as nodes: value, first and second derivatives in both modes, by the same checks as any
+ * operator (differences go through the whole solve), and the estimators against closed forms.
+ */
+#include "support/op_check.h"
+
+#include <deq/deq.h>
+#include <deq/equilibrium.h>
+#include <math.h>
+#include <string.h>
+
+/* Solved to round-off, so that differences of solutions are differences of z*. */
+static deq_equilibrium_options tight(void)
+{
+    deq_equilibrium_options o = deq_equilibrium_defaults();
+    o.forward.atol = 1e-13;
+    o.forward.rtol = 0;
+    o.forward.max_iter = 200;
+    o.adjoint.rtol = 1e-13;
+    return o;
+}
+
+/* Cells -------------------------------------------------------------------------------------- */
+
+typedef struct dense {
+    deq_value w, x;
+} dense;
+
+/* tanh(z W' / 2 + x) */
+static void dense_cell(deq_graph *g, const deq_value *z, deq_value *fz, void *user)
+{
+    const dense *c = user;
+    deq_value wz = deq_scale(g, deq_linear(g, z[0], c->w, DEQ_NONE), 0.3);
+    fz[0] = deq_tanh(g, deq_add(g, wz, c->x));
+}
+
+static deq_value zeros_like(deq_graph *g, deq_value v)
+{
+    deq_type t = deq_value_type(g, v);
+    return deq_fill(g, t.dtype, t.shape, 0);
+}
+
+static deq_value build_dense(deq_graph *g, const deq_value *in, int n_in, const void *user)
+{
+    (void)n_in;
+    dense c = { in[0], in[1] };
+    return deq_equilibrium(g, dense_cell, &c, zeros_like(g, in[1]), user, NULL);
+}
+
+/* z W' / 4 + x */
+static void affine_cell(deq_graph *g, const deq_value *z, deq_value *fz, void *user)
+{
+    const dense *c = user;
+    fz[0] = deq_add(g, deq_scale(g, deq_linear(g, z[0], c->w, DEQ_NONE), 0.25), c->x);
+}
+
+static deq_value build_affine(deq_graph *g, const deq_value *in, int n_in, const void *user)
+{
+    (void)n_in;
+    dense c = { in[0], in[1] };
+    return deq_equilibrium(g, affine_cell, &c, zeros_like(g, in[1]), user, NULL);
+}
+
+/* Two states of different sizes that feed each other. */
+static void two_cell(deq_graph *g, const deq_value *z, deq_value *fz, void *user)
+{
+    const dense *c = user; /* w: [2, 3], x: [B, 2] */
+    deq_value up = deq_matmul(g, z[0], c->w, false, false);
+    fz[1] = deq_tanh(g, deq_scale(g, up, 0.4));
+    fz[0] = deq_sin(g, deq_add(g, deq_scale(g, deq_matmul(g, z[1], c->w, false, true), 0.3), c->x));
+}
+
+static deq_value build_two(deq_graph *g, const deq_value *in, int n_in, const void *user)
+{
+    (void)n_in;
+    dense c = { in[0], in[1] };
+    int64_t batch = deq_value_type(g, in[1]).shape.dim[0];
+    deq_dtype dtype = deq_value_type(g, in[1]).dtype;
+    deq_value z0[2] = { zeros_like(g, in[1]), deq_fill(g, dtype, DEQ_SHAPE(batch, 3), 0.1) }, z[2];
+    deq_equilibrium_many(g, z, two_cell, &c, z0, 2, user, NULL);
+    return deq_concat(g, z, 2, 1);
+}
+
+/* A convolutional cell with normalisation; smooth, so that differences mean something. */
+static void conv_cell(deq_graph *g, const deq_value *z, deq_value *fz, void *user)
+{
+    const dense *c = user;
+    deq_value h = deq_conv2d(g, z[0], c->w, DEQ_NONE, DEQ_CONV2D(.padding = { 1, 1 }));
+    fz[0] = deq_tanh(g, deq_add(g, deq_scale(g, h, 0.1), c->x));
+}
+
+static deq_value build_conv(deq_graph *g, const deq_value *in, int n_in, const void *user)
+{
+    (void)n_in;
+    dense c = { in[0], in[1] };
+    return deq_equilibrium(g, conv_cell, &c, zeros_like(g, in[1]), user, NULL);
+}
+
+/* An equilibrium inside the cell of another: y*(z) = tanh(y W'/5 + z), z = sin(y* / 3 + x). */
+typedef struct nest {
+    deq_value w, x;
+    const deq_equilibrium_options *options;
+} nest;
+
+static void inner_cell(deq_graph *g, const deq_value *y, deq_value *fy, void *user)
+{
+    const dense *c = user;
+    fy[0] = deq_tanh(g, deq_add(g, deq_scale(g, deq_linear(g, y[0], c->w, DEQ_NONE), 0.2), c->x));
+}
+
+static void outer_cell(deq_graph *g, const deq_value *z, deq_value *fz, void *user)
+{
+    const nest *n = user;
+    dense c = { n->w, z[0] };
+    deq_value y = deq_equilibrium(g, inner_cell, &c, zeros_like(g, z[0]), n->options, NULL);
+    fz[0] = deq_sin(g, deq_add(g, deq_scale(g, y, 1.0 / 3), n->x));
+}
+
+static deq_value build_nested(deq_graph *g, const deq_value *in, int n_in, const void *user)
+{
+    (void)n_in;
+    nest n = { in[0], in[1], user };
+    return deq_equilibrium(g, outer_cell, &n, zeros_like(g, in[1]), user, NULL);
+}
+
+/* Two equilibria in one graph, the second on the first. */
+static deq_value build_chain(deq_graph *g, const deq_value *in, int n_in, const void *user)
+{
+    deq_value first = build_dense(g, in, n_in, user);
+    deq_value again[2] = { in[0], first };
+    return build_affine(g, again, n_in, user);
+}
+
+/* Derivatives -------------------------------------------------------------------------------- */
+
+static void check(const char *name, op_build_fn *build, deq_type w, deq_type x, bool once)
+{
+    deq_equilibrium_options o = tight();
+    op_case c = { .name = name,
+                  .n_in = 2,
+                  .in = { w, x },
+                  .build = build,
+                  .user = &o,
+                  .step = 1e-4,
+                  .tol = 1e-6,
+                  .once_only = once };
+    check_op(&c);
+}
+
+#define TYPE(...) ((deq_type){ DEQ_F64, DEQ_SHAPE(__VA_ARGS__) })
+
+static void implicit_derivatives_of_an_affine_map_match_differences(void **state)
+{
+    (void)state;
+    check("affine", build_affine, TYPE(3, 3), TYPE(2, 3), false);
+}
+
+static void implicit_derivatives_of_a_dense_cell_match_differences_twice(void **state)
+{
+    (void)state;
+    check("dense", build_dense, TYPE(4, 4), TYPE(3, 4), false);
+    check("dense, one", build_dense, TYPE(1, 1), TYPE(1, 1), false);
+}
+
+static void several_states_are_one_equilibrium(void **state)
+{
+    (void)state;
+    check("two states", build_two, TYPE(2, 3), TYPE(2, 2), false);
+}
+
+static void implicit_derivatives_of_a_convolutional_cell_match_differences(void **state)
+{
+    (void)state;
+    check("conv", build_conv, TYPE(2, 2, 3, 3), TYPE(2, 2, 4, 3), false);
+}
+
+static void equilibria_nest(void **state)
+{
+    (void)state;
+    check("nested", build_nested, TYPE(2, 2), TYPE(2, 2), true);
+}
+
+static void one_graph_holds_several_equilibria(void **state)
+{
+    (void)state;
+    check("chain", build_chain, TYPE(2, 2), TYPE(2, 2), false);
+}
+
+/* Estimators --------------------------------------------------------------------------------- */
+
+enum { B = 3, D = 4 };
+
+static const double W[D * D] = { 0.2, -0.1, 0.4, 0.3, 0.1, 0.5,  -0.3, 0.2,
+                                 0.0, 0.3,  0.1, 0.4, 0.2, -0.2, 0.1,  0.3 };
+
+/* dl/dx of l = sum(c z*), z* = z W'/4 + x, by some estimator: u = c A with A ~ (I - W/4)^-1. */
+static void gradient_of_affine(const deq_equilibrium_options *o, double *u, const double *cotangent)
+{
+    deq_context *ctx = test_context();
+    deq_graph *g;
+    deq_program *p;
+    assert_int_equal(deq_graph_new(&g, ctx), DEQ_OK);
+    deq_value w = deq_input(g, "w", DEQ_STAGE_PARAMETER, DEQ_F64, DEQ_SHAPE(D, D));
+    deq_value x = deq_input(g, "x", DEQ_STAGE_INJECTED, DEQ_F64, DEQ_SHAPE(B, D)), dx;
+    deq_value in[2] = { w, x };
+    deq_value c = deq_constant(g, DEQ_F64, DEQ_SHAPE(B, D), cotangent);
+    deq_value z = build_affine(g, in, 2, o);
+    assert_int_equal(deq_vjp(g, &dx, &z, &c, 1, &x, 1), DEQ_OK);
+    assert_int_equal(deq_compile(&p, g, &dx, 1, NULL), DEQ_OK);
+    double data[B * D];
+    for (int i = 0; i < B * D; i++) data[i] = sin(i);
+    assert_int_equal(deq_program_write(p, w, W, sizeof W), DEQ_OK);
+    assert_int_equal(deq_program_write(p, x, data, sizeof data), DEQ_OK);
+    assert_int_equal(deq_program_run(p, DEQ_STAGE_PARAMETER), DEQ_OK);
+    assert_int_equal(deq_program_read(p, dx, u, B * D * sizeof *u), DEQ_OK);
+    deq_program_free(p);
+    deq_graph_free(g);
+    deq_context_free(ctx);
+}
+
+/* u = sum_{i<k} tau w (tau J + (1 - tau) I)^i with J = W/4, in plain loops. */
+static void neumann(double *u, const double *w, int k, double tau)
+{
+    for (int b = 0; b < B; b++) {
+        double v[D], t[D];
+        memcpy(v, w + b * D, sizeof v);
+        for (int j = 0; j < D; j++) u[b * D + j] = tau * v[j];
+        for (int i = 1; i < k; i++) {
+            for (int j = 0; j < D; j++) {
+                t[j] = (1 - tau) * v[j];
+                for (int m = 0; m < D; m++) t[j] += tau * v[m] * W[m * D + j] / 4;
+            }
+            memcpy(v, t, sizeof v);
+            for (int j = 0; j < D; j++) u[b * D + j] += tau * v[j];
+        }
+    }
+}
+
+static void cotangents(double *c)
+{
+    for (int i = 0; i < B * D; i++) c[i] = cos(2 * i + 1);
+}
+
+static void ift_sums_the_whole_neumann_series(void **state)
+{
+    (void)state;
+    deq_equilibrium_options o = tight();
+    double u[B * D], expected[B * D], c[B * D];
+    cotangents(c);
+    gradient_of_affine(&o, u, c);
+    neumann(expected, c, 200, 1);
+    check_close("ift", u, expected, B * D, 1e-12);
+}
+
+static void phantom_neumann_sums_k_damped_terms(void **state)
+{
+    (void)state;
+    for (int k = 1; k <= 6; k++) {
+        deq_equilibrium_options o = tight();
+        double u[B * D], expected[B * D], c[B * D];
+        cotangents(c);
+        o.gradient = DEQ_GRADIENT_PHANTOM_NEUMANN;
+        o.steps = k;
+        o.tau = 0.7;
+        gradient_of_affine(&o, u, c);
+        neumann(expected, c, k, 0.7);
+        check_close("neumann", u, expected, B * D, 1e-14);
+    }
+}
+
+/* For an affine map J is the same everywhere, so unrolling and the series agree exactly. */
+static void phantom_unrolling_equals_the_series_for_an_affine_map(void **state)
+{
+    (void)state;
+    deq_equilibrium_options o = tight();
+    double u[B * D], expected[B * D], c[B * D];
+    cotangents(c);
+    o.gradient = DEQ_GRADIENT_PHANTOM_UNROLL;
+    o.steps = 5;
+    o.tau = 0.5;
+    gradient_of_affine(&o, u, c);
+    neumann(expected, c, 5, 0.5);
+    check_close("phantom", u, expected, B * D, 1e-14);
+}
+
+static void jfb_takes_w_itself(void **state)
+{
+    (void)state;
+    deq_equilibrium_options o = tight();
+    double u[B * D], c[B * D];
+    cotangents(c);
+    o.gradient = DEQ_GRADIENT_JFB;
+    gradient_of_affine(&o, u, c);
+    check_close("jfb", u, c, B * D, 0);
+}
+
+static void a_long_unroll_is_the_implicit_gradient(void **state)
+{
+    (void)state;
+    deq_equilibrium_options o = tight();
+    double u[B * D], expected[B * D], c[B * D];
+    cotangents(c);
+    gradient_of_affine(&o, expected, c);
+    o.gradient = DEQ_GRADIENT_UNROLL;
+    o.forward.max_iter = 60;
+    gradient_of_affine(&o, u, c);
+    check_close("unroll", u, expected, B * D, 1e-12);
+}
+
+/* With every direction visited, good Broyden's inverse is exact for an affine map. */
+static void shine_is_exact_once_broyden_knows_the_affine_map(void **state)
+{
+    (void)state;
+    deq_equilibrium_options o = tight();
+    double u[B * D], expected[B * D], c[B * D];
+    cotangents(c);
+    gradient_of_affine(&o, expected, c);
+    o.gradient = DEQ_GRADIENT_SHINE;
+    o.shine_fallback = 0;
+    o.forward.method = DEQ_BROYDEN;
+    gradient_of_affine(&o, u, c);
+    check_close("shine", u, expected, B * D, 0.2);
+    o.shine_refine = 50;
+    gradient_of_affine(&o, u, c);
+    check_close("shine, refined", u, expected, B * D, 1e-10);
+}
+
+/* Reports and refusals ----------------------------------------------------------------------- */
+
+static void the_report_counts_evaluations_and_names_the_outcome(void **state)
+{
+    (void)state;
+    deq_context *ctx = test_context();
+    deq_graph *g;
+    deq_program *p;
+    deq_equilibrium_options o = tight();
+    deq_equilibrium_report r;
+    o.forward.method = DEQ_PICARD;
+    o.forward.max_iter = 3;
+    assert_int_equal(deq_graph_new(&g, ctx), DEQ_OK);
+    dense c = { deq_constant(g, DEQ_F64, DEQ_SHAPE(D, D), W),
+                deq_fill(g, DEQ_F64, DEQ_SHAPE(B, D), 0.5) };
+    deq_value z = deq_equilibrium(g, affine_cell, &c, zeros_like(g, c.x), &o, &r);
+    deq_value out[4] = { z, r.residual, r.outcome, r.n_feval };
+    assert_int_equal(deq_compile(&p, g, out, 4, NULL), DEQ_OK);
+    assert_int_equal(deq_program_run(p, DEQ_STAGE_PARAMETER), DEQ_OK);
+    double residual[B];
+    int32_t outcome[B], evaluations[B];
+    deq_program_read(p, r.residual, residual, sizeof residual);
+    deq_program_read(p, r.outcome, outcome, sizeof outcome);
+    deq_program_read(p, r.n_feval, evaluations, sizeof evaluations);
+    for (int b = 0; b < B; b++) {
+        assert_int_equal(outcome[b], DEQ_MAX_ITER);
+        assert_int_equal(evaluations[b], 3);
+        assert_true(residual[b] > 0 && residual[b] < 1);
+    }
+    deq_program_free(p);
+    deq_graph_free(g);
+    deq_context_free(ctx);
+}
+
+static void wrong_cell(deq_graph *g, const deq_value *z, deq_value *fz, void *user)
+{
+    (void)user;
+    fz[0] = deq_sum(g, z[0], DEQ_AXIS(1), true);
+}
+
+static deq_value build_wrong(deq_graph *g, const deq_value *in, int n_in, const void *user)
+{
+    (void)n_in;
+    return deq_equilibrium(g, wrong_cell, NULL, in[0], user, NULL);
+}
+
+static void a_cell_that_changes_the_type_is_refused(void **state)
+{
+    (void)state;
+    op_case c = { .name = "wrong", .n_in = 1, .in = { TYPE(2, 3) }, .build = build_wrong };
+    check_refused(&c, DEQ_ERR_SHAPE, "the cell maps state 0, f64 [2, 3], to f64 [2, 1]");
+}
+
+/* Memory does not grow with the iterations allowed ------------------------------------------ */
+
+typedef struct counter {
+    size_t now, peak;
+} counter;
+
+static void *count_alloc(void *user, size_t bytes, size_t align)
+{
+    counter *c = user;
+    c->now += bytes;
+    if (c->now > c->peak) c->peak = c->now;
+    return aligned_alloc(align, (bytes + align - 1) / align * align);
+}
+
+static void count_free(void *user, void *memory, size_t bytes)
+{
+    ((counter *)user)->now -= bytes;
+    free(memory);
+}
+
+static size_t peak_of_training(int max_iter, deq_gradient gradient)
+{
+    counter count = { 0, 0 };
+    deq_allocator a = { count_alloc, count_free, &count };
+    deq_context_options co = deq_context_defaults();
+    deq_context *ctx;
+    deq_graph *g;
+    deq_program *p;
+    co.allocator = &a;
+    assert_int_equal(deq_context_new(&ctx, &co), DEQ_OK);
+    assert_int_equal(deq_graph_new(&g, ctx), DEQ_OK);
+    deq_equilibrium_options o = tight();
+    o.forward.max_iter = max_iter;
+    o.adjoint.max_iter = max_iter;
+    o.gradient = gradient;
+    o.forward.method = DEQ_PICARD;
+    o.adjoint.restart = 5;
+    deq_value w = deq_input(g, "w", DEQ_STAGE_PARAMETER, DEQ_F64, DEQ_SHAPE(D, D));
+    deq_value x = deq_input(g, "x", DEQ_STAGE_INJECTED, DEQ_F64, DEQ_SHAPE(B, D));
+    deq_value in[2] = { w, x }, dw;
+    deq_value loss = deq_sum(g, deq_square(g, build_dense(g, in, 2, &o)), DEQ_ALL_AXES, false);
+    assert_int_equal(deq_vjp(g, &dw, &loss, NULL, 1, &w, 1), DEQ_OK);
+    assert_int_equal(deq_compile(&p, g, &dw, 1, NULL), DEQ_OK);
+    assert_int_equal(deq_program_run(p, DEQ_STAGE_PARAMETER), DEQ_OK);
+    deq_program_free(p);
+    deq_graph_free(g);
+    deq_context_free(ctx);
+    assert_int_equal(count.now, 0);
+    return count.peak;
+}
+
+static void training_memory_is_the_same_for_10_and_1000_iterations(void **state)
+{
+    (void)state;
+    assert_int_equal(peak_of_training(10, DEQ_GRADIENT_IFT),
+                     peak_of_training(1000, DEQ_GRADIENT_IFT));
+    assert_int_equal(peak_of_training(10, DEQ_GRADIENT_JFB),
+                     peak_of_training(1000, DEQ_GRADIENT_JFB));
+    assert_int_equal(peak_of_training(10, DEQ_GRADIENT_PHANTOM_UNROLL),
+                     peak_of_training(1000, DEQ_GRADIENT_PHANTOM_UNROLL));
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(implicit_derivatives_of_an_affine_map_match_differences),
+        cmocka_unit_test(implicit_derivatives_of_a_dense_cell_match_differences_twice),
+        cmocka_unit_test(several_states_are_one_equilibrium),
+        cmocka_unit_test(implicit_derivatives_of_a_convolutional_cell_match_differences),
+        cmocka_unit_test(equilibria_nest),
+        cmocka_unit_test(one_graph_holds_several_equilibria),
+        cmocka_unit_test(ift_sums_the_whole_neumann_series),
+        cmocka_unit_test(phantom_neumann_sums_k_damped_terms),
+        cmocka_unit_test(phantom_unrolling_equals_the_series_for_an_affine_map),
+        cmocka_unit_test(jfb_takes_w_itself),
+        cmocka_unit_test(a_long_unroll_is_the_implicit_gradient),
+        cmocka_unit_test(shine_is_exact_once_broyden_knows_the_affine_map),
+        cmocka_unit_test(the_report_counts_evaluations_and_names_the_outcome),
+        cmocka_unit_test(a_cell_that_changes_the_type_is_refused),
+        cmocka_unit_test(training_memory_is_the_same_for_10_and_1000_iterations),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
