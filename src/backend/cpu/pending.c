@@ -13,4 +13,3 @@ PENDING(deq_cpu_conv2d_weight_grad);
 PENDING(deq_cpu_matmul);
 PENDING(deq_cpu_normalize);
 PENDING(deq_cpu_normalize_tangent);
-PENDING(deq_cpu_fused);
