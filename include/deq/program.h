@@ -88,7 +88,8 @@ DEQ_API void deq_program_free(deq_program *p);
  *
  * @param p    a program.
  * @param from DEQ_STAGE_PARAMETER, DEQ_STAGE_INJECTED or DEQ_STAGE_STATE.
- * @return DEQ_OK; DEQ_ERR_STATE when an earlier stage has never run; DEQ_ERR_DATA when a kernel
+ * @return DEQ_OK; DEQ_ERR_ARGUMENT for another stage; DEQ_ERR_STATE when an earlier stage has never
+ *         run, or failed, or has an output that was bound since; DEQ_ERR_DATA when a kernel
  *         refuses its data (an index out of range); DEQ_ERR_BACKEND.  deq_program_error() explains;
  *         outputs then hold unspecified values.
  */
@@ -119,7 +120,8 @@ DEQ_API deq_status deq_program_write(deq_program *p, deq_value input, const void
 DEQ_API deq_status deq_program_read(deq_program *p, deq_value value, void *data, size_t bytes);
 
 /**
- * Let an input or output live in memory of the caller.  Costs nothing: a pointer is stored.
+ * Let an input or output live in memory of the caller.  Costs nothing: a pointer is stored.  An
+ * output moved so must be computed again by a run from its stage before a later stage may run.
  *
  * @param p      a program.
  * @param value  an input or output; a value that is both, or appears twice, is one place.

@@ -118,8 +118,12 @@ deq_status deq_program_bind(deq_program *p, deq_value value, void *memory)
                     (int)value.id);
     if ((uintptr_t)memory % DEQ_ALIGNMENT)
         return fail(p, DEQ_ERR_ARGUMENT, "bind: memory is not aligned to %d bytes", DEQ_ALIGNMENT);
-    if (b->slot >= 0)
-        p->slot[b->slot] = memory ? memory : (char *)p->arena + p->slots[b->slot].offset;
+    if (b->slot < 0) return DEQ_OK;
+    const deq_slot *slot = &p->slots[b->slot];
+    void *place = memory ? memory : (char *)p->arena + slot->offset;
+    /* An output has to be computed again where it is now before a later stage can read it. */
+    if (!b->is_input && place != p->slot[b->slot]) p->ready[slot->stage] = false;
+    p->slot[b->slot] = place;
     return DEQ_OK;
 }
 
