@@ -38,14 +38,18 @@ static deq_value mapped(const compiler *c, deq_value source)
     return (deq_value){ c->map[source.id] };
 }
 
+/* Before anything else of them is read: they may be shorter. */
+static deq_status check_options(const deq_graph *g, const deq_compile_options *o)
+{
+    if (o->struct_size == sizeof *o) return DEQ_OK;
+    return deq_fail(g->ctx, DEQ_ERR_ARGUMENT, "compile: options.struct_size is %zu, expected %zu",
+                    o->struct_size, sizeof *o);
+}
+
 static deq_status check_arguments(deq_graph *g, const deq_value *outputs, int n_outputs,
                                   const deq_compile_options *o)
 {
     if (g->status != DEQ_OK) return deq_fail(g->ctx, g->status, "%s", g->message);
-    if (o->struct_size != sizeof *o)
-        return deq_fail(g->ctx, DEQ_ERR_ARGUMENT,
-                        "compile: options.struct_size is %zu, expected %zu", o->struct_size,
-                        sizeof *o);
     if (o->threads < 0 || o->n_native < 0 || (o->n_native && !o->native))
         return deq_fail(g->ctx, DEQ_ERR_ARGUMENT, "compile: negative threads or n_native");
     if (n_outputs < 1 || !outputs)
@@ -312,7 +316,9 @@ deq_status deq_compile(deq_program **out, deq_graph *g, const deq_value *outputs
                        const deq_compile_options *options)
 {
     *out = NULL;
-    deq_compile_options o = options ? *options : deq_compile_defaults();
+    deq_compile_options o = deq_compile_defaults();
+    if (options) DEQ_TRY(check_options(g, options));
+    if (options) o = *options;
     DEQ_TRY(check_arguments(g, outputs, n_outputs, &o));
     deq_program *p = program_new(g->ctx, o.threads ? o.threads : deq_context_threads(g->ctx));
     if (!p) return DEQ_ERR_NOMEM;
