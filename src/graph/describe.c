@@ -88,15 +88,34 @@ static void describe_text(writer *w, const deq_program *p)
 
 /* JSON --------------------------------------------------------------------------------------- */
 
-/* A JSON string with its quotes; control characters become spaces. */
-static void put_string(writer *w, const char *s)
+/* Bytes of the UTF-8 character that s begins with; 0 if they are none (RFC 3629, section 4). */
+static int utf8_length(const unsigned char *s)
+{
+    int n = s[0] < 0x80   ? 1
+            : s[0] < 0xC2 ? 0
+            : s[0] < 0xE0 ? 2
+            : s[0] < 0xF0 ? 3
+            : s[0] < 0xF5 ? 4
+                          : 0;
+    unsigned char low = s[0] == 0xE0 ? 0xA0 : s[0] == 0xF0 ? 0x90 : 0x80;
+    unsigned char high = s[0] == 0xED ? 0x9F : s[0] == 0xF4 ? 0x8F : 0xBF;
+    if (n > 1 && (s[1] < low || s[1] > high)) return 0;
+    for (int i = 2; i < n; i++)
+        if (s[i] < 0x80 || s[i] > 0xBF) return 0; /* the end of the string among them */
+    return n;
+}
+
+/* A JSON string with its quotes; control characters and what is not UTF-8 become spaces. */
+static void put_string(writer *w, const char *string)
 {
     put(w, "\"");
-    for (; *s; s++) {
-        if (*s == '"' || *s == '\\')
-            put(w, "\\%c", *s);
+    for (const unsigned char *s = (const unsigned char *)string; *s;) {
+        int n = utf8_length(s);
+        if (n == 0 || *s < 0x20)
+            put(w, " ");
         else
-            put(w, "%c", (unsigned char)*s < 0x20 ? ' ' : *s);
+            put(w, "%s%.*s", *s == '"' || *s == '\\' ? "\\" : "", n, (const char *)s);
+        s += n ? n : 1;
     }
     put(w, "\"");
 }
@@ -123,7 +142,8 @@ static void json_step(writer *w, const deq_program *p, const deq_step *s)
     }
     put(w, "], \"outputs\": ");
     put_string(w, outputs);
-    put(w, ", \"flops\": %.17g, \"bytes\": %.17g", s->flops, s->bytes);
+    /* Whole numbers: a decimal point would be a comma in some locales. */
+    put(w, ", \"flops\": %.0f, \"bytes\": %.0f", s->flops, s->bytes);
     put_slots(w, "reads", s->reads, s->n_reads);
     put_slots(w, "writes", s->writes, s->n_writes);
     put(w, "}");
