@@ -37,7 +37,7 @@ layers='
 headers='
     base       export version status context
     tensor     type random
-    solver     outcome linear minimise solver
+    solver     outcome linear minimise reversible scalar solver splitting
     graph      graph parameters op op/ program gradient_check
     backend    info
     implicit   equilibrium

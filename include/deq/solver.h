@@ -61,12 +61,9 @@ typedef enum deq_method {
     DEQ_ANDERSON,          /**< "anderson": multi-secant acceleration, types I and II */
     DEQ_BROYDEN,           /**< "broyden": low-rank inverse, good or bad updates */
     DEQ_ADJOINT_BROYDEN,   /**< "adjoint_broyden": updates by vjp, optionally outer-problem-aware */
-    DEQ_LBFGS,             /**< "lbfgs": for f(z) = z - grad h(z), h convex */
-    DEQ_NEWTON_KRYLOV,     /**< "newton_krylov": inexact Newton, linear systems by GMRES with jvp */
+    DEQ_NEWTON_KRYLOV,     /**< "newton_krylov": inexact Newton steps, linear systems by GMRES */
     DEQ_SQUAREM,           /**< "squarem": squared extrapolation */
     DEQ_REVERSIBLE,        /**< "reversible": coupled iteration that can be run backwards */
-    DEQ_FORWARD_BACKWARD,  /**< "forward_backward": splitting for monotone equilibria */
-    DEQ_PEACEMAN_RACHFORD, /**< "peaceman_rachford": splitting for monotone equilibria */
     DEQ_CUSTOM,            /**< deq_solver_options.custom */
     DEQ_METHOD_COUNT       /**< number of methods; not one itself */
 } deq_method;
@@ -132,6 +129,21 @@ typedef struct deq_adjoint_broyden_options {
     void *outer_user;                      /**< passed to outer_gradient */
     int outer_every;                       /**< one such update every so many steps; default 5 */
 } deq_adjoint_broyden_options;
+
+/** Newton-Krylov; docs/math/newton-krylov.md.  Uses the map's jvp; without one, differences of f,
+ *  which count as evaluations. */
+typedef struct deq_newton_krylov_options {
+    int restart;        /**< Krylov vectors of a cycle, 1 to 1000; default 20 */
+    int max_products;   /**< products J v for one step, >= 1; default 60 */
+    double forcing_max; /**< linear systems are solved at least to this; in (0, 1); default 0.9 */
+    double armijo;      /**< sufficient decrease of |g|, in (0, 1/2); default 1e-4 */
+    double min_step;    /**< shortest step tried, in (0, 1); default 1e-3 */
+} deq_newton_krylov_options;
+
+/** Reversible coupled iteration; docs/math/reversible.md. */
+typedef struct deq_reversible_options {
+    double beta; /**< weight of f against the older point, in (0, 1); default 0.8 */
+} deq_reversible_options;
 
 /** Largest deq_anderson_options.depth. */
 #define DEQ_DEPTH_MAX 32
@@ -245,6 +257,8 @@ typedef struct deq_solver_options {
     deq_anderson_options anderson;               /**< for DEQ_ANDERSON */
     deq_broyden_options broyden;                 /**< for DEQ_BROYDEN */
     deq_adjoint_broyden_options adjoint_broyden; /**< for DEQ_ADJOINT_BROYDEN */
+    deq_newton_krylov_options newton_krylov;     /**< for DEQ_NEWTON_KRYLOV */
+    deq_reversible_options reversible;           /**< for DEQ_REVERSIBLE */
     const deq_custom_method *custom;             /**< for DEQ_CUSTOM; copied */
 } deq_solver_options;
 

@@ -189,7 +189,7 @@ static const void *b_of(const deq_linear_solver *s, int64_t k)
 
 bool deq_linear_may_apply(const deq_linear_solver *s, int64_t k)
 {
-    return s->samples[k].info.n_apply < s->o.max_iter;
+    return s->samples[k].info.n_apply < (s->allowed ? s->allowed[k] : s->o.max_iter);
 }
 
 void deq_linear_ask(deq_linear_solver *s, int64_t k, int in, int out, int phase)
@@ -336,10 +336,11 @@ static void start(deq_linear_solver *s, int64_t k, const void *u0)
     double norm = deq_vector_norm(&s->v, b_of(s, k));
     *p = (deq_linear_sample){ .numbers = p->numbers,
                               .b_norm = norm,
-                              .tol = s->o.atol + s->o.rtol * norm,
+                              .tol = s->o.atol + (s->rtol ? s->rtol[k] : s->o.rtol) * norm,
                               .best = INFINITY,
                               .mark = INFINITY,
                               .info = { .b_norm = norm } };
+    if (s->allowed && s->allowed[k] < 0) return;
     if (u0) deq_vector_copy(&s->v, x, (const char *)u0 + (size_t)k * row_bytes(s));
     if (!u0 || (isfinite(norm) && norm <= p->tol)) {
         start_at_zero(s, k);
@@ -370,7 +371,7 @@ static bool in_place(const deq_linear_solver *s)
 {
     const deq_linear_sample *first = &s->samples[s->ids[0]];
     const char *in = first->in, *out = first->out;
-    if (s->a->whole_batch && s->n_ids < s->batch) return false;
+    if (s->a->whole_batch && s->n_ids < s->used) return false;
     for (int64_t i = 0; i < s->n_ids; i++) {
         const deq_linear_sample *p = &s->samples[s->ids[i]];
         size_t offset = (size_t)i * row_bytes(s);
@@ -394,7 +395,7 @@ static deq_status apply(deq_linear_solver *s, bool direct)
     if (direct) return a->apply(a->user, first->out, first->in, s->ids, s->n_ids);
     for (int64_t i = 0; i < s->n_ids; i++)
         memcpy(s->stage_in + staged(s, i), s->samples[s->ids[i]].in, row_bytes(s));
-    if (a->whole_batch) return a->apply(a->user, s->stage_out, s->stage_in, s->all, s->batch);
+    if (a->whole_batch) return a->apply(a->user, s->stage_out, s->stage_in, s->all, s->used);
     return a->apply(a->user, s->stage_out, s->stage_in, s->ids, s->n_ids);
 }
 
@@ -434,19 +435,17 @@ static void drop_finished(deq_linear_solver *s)
 
 static void start_all(deq_linear_solver *s, const void *u0)
 {
-    s->n_ids = s->batch;
-    for (int64_t k = 0; k < s->batch; k++) s->ids[k] = k;
+    s->n_ids = s->used;
+    for (int64_t k = 0; k < s->used; k++) s->ids[k] = k;
     int threads = threads_over_samples(s);
 #pragma omp parallel for num_threads(threads) schedule(static) if (threads > 1)
-    for (int64_t k = 0; k < s->batch; k++) start(s, k, u0);
+    for (int64_t k = 0; k < s->used; k++) start(s, k, u0);
     drop_finished(s);
 }
 
-deq_status deq_linear_solve(void *u, deq_linear_info *info, deq_linear_solver *s,
-                            const deq_linear_operator *a, const void *b, const void *u0)
+static deq_status run(void *u, deq_linear_info *info, deq_linear_solver *s,
+                      const deq_linear_operator *a, const void *b, const void *u0)
 {
-    if (!a->apply) return deq_fail(s->ctx, DEQ_ERR_ARGUMENT, "linear solver: apply is NULL");
-    if (u == b) return deq_fail(s->ctx, DEQ_ERR_ARGUMENT, "linear solver: u is b");
     s->a = a;
     s->b = b;
     s->u = u;
@@ -455,6 +454,27 @@ deq_status deq_linear_solve(void *u, deq_linear_info *info, deq_linear_solver *s
         DEQ_TRY(run_round(s));
         drop_finished(s);
     }
-    for (int64_t k = 0; info && k < s->batch; k++) info[k] = s->samples[k].info;
+    for (int64_t k = 0; info && k < s->used; k++) info[k] = s->samples[k].info;
     return DEQ_OK;
+}
+
+deq_status deq_linear_solve(void *u, deq_linear_info *info, deq_linear_solver *s,
+                            const deq_linear_operator *a, const void *b, const void *u0)
+{
+    if (!a->apply) return deq_fail(s->ctx, DEQ_ERR_ARGUMENT, "linear solver: apply is NULL");
+    if (u == b) return deq_fail(s->ctx, DEQ_ERR_ARGUMENT, "linear solver: u is b");
+    s->used = s->batch;
+    s->rtol = NULL;
+    s->allowed = NULL;
+    return run(u, info, s, a, b, u0);
+}
+
+deq_status deq_linear_solve_some(void *u, deq_linear_info *info, deq_linear_solver *s,
+                                 const deq_linear_operator *a, const void *b, int64_t n,
+                                 const double *rtol, const int64_t *allowed)
+{
+    s->used = n;
+    s->rtol = rtol;
+    s->allowed = allowed;
+    return run(u, info, s, a, b, NULL);
 }

@@ -57,6 +57,7 @@ struct deq_linear_solver {
     deq_vectors v; /* v.threads is set for each parallel loop over samples */
     int threads;
     int64_t batch;
+    int64_t used;   /* rows that take part in this call: 0 ... used - 1 */
     double epsilon; /* rounding unit of the dtype */
 
     deq_linear_sample *samples; /* [batch] */
@@ -71,7 +72,16 @@ struct deq_linear_solver {
     const deq_linear_operator *a;
     const char *b;
     char *u;
+    const double *rtol;     /* [batch] in place of o.rtol; NULL: that */
+    const int64_t *allowed; /* [batch] in place of o.max_iter; NULL: that */
 };
+
+/* deq_linear_solve() for the first n samples alone, which have tolerances |r| <= rtol[k] |b| and
+ * budgets of their own, for a solver inside another.  A negative budget leaves a sample out: its u is
+ * not touched. */
+deq_status deq_linear_solve_some(void *u, deq_linear_info *info, deq_linear_solver *s,
+                                 const deq_linear_operator *a, const void *b, int64_t n,
+                                 const double *rtol, const int64_t *allowed);
 
 deq_linear_kind deq_gmres_kind(const deq_linear_options *o, int64_t d);
 deq_linear_kind deq_bicgstab_kind(void);

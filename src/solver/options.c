@@ -20,6 +20,12 @@ deq_solver_options deq_solver_defaults(void)
         .anderson = { .type = 2, .depth = 20, .mixing = 1, .safeguard = 1e3 },
         .broyden = { .memory = 30, .gamma = 1, .armijo = 1e-4, .min_step = 1e-2, .safeguard = 1e3 },
         .adjoint_broyden = { .memory = 30, .gamma = 1, .outer_every = 5 },
+        .newton_krylov = { .restart = 20,
+                           .max_products = 60,
+                           .forcing_max = 0.9,
+                           .armijo = 1e-4,
+                           .min_step = 1e-3 },
+        .reversible = { .beta = 0.8 },
     };
 }
 
@@ -112,6 +118,24 @@ static deq_status check_adjoint_broyden(deq_context *ctx, const deq_adjoint_broy
     return CHECK(ctx, ranges);
 }
 
+static deq_status check_newton_krylov(deq_context *ctx, const deq_newton_krylov_options *o)
+{
+    const range ranges[] = {
+        { "newton_krylov.restart", o->restart, 1, 1000, false, false, false },
+        { "newton_krylov.max_products", o->max_products, 1, 1e9, false, false, false },
+        { "newton_krylov.forcing_max", o->forcing_max, 0, 1, true, true, false },
+        { "newton_krylov.armijo", o->armijo, 0, 0.5, true, true, false },
+        { "newton_krylov.min_step", o->min_step, 0, 1, true, true, false },
+    };
+    return CHECK(ctx, ranges);
+}
+
+static deq_status check_reversible(deq_context *ctx, const deq_reversible_options *o)
+{
+    const range ranges[] = { { "reversible.beta", o->beta, 0, 1, true, true, false } };
+    return CHECK(ctx, ranges);
+}
+
 static deq_status check_custom(deq_context *ctx, const deq_custom_method *c)
 {
     if (!c || c->struct_size != sizeof *c || !c->step || c->n_vectors < 0 || c->n_vectors > 256)
@@ -141,6 +165,8 @@ deq_status deq_solver_check(deq_context *ctx, const deq_solver_options *o)
     case DEQ_ANDERSON: return check_anderson(ctx, &o->anderson);
     case DEQ_BROYDEN: return check_broyden(ctx, &o->broyden);
     case DEQ_ADJOINT_BROYDEN: return check_adjoint_broyden(ctx, &o->adjoint_broyden);
+    case DEQ_NEWTON_KRYLOV: return check_newton_krylov(ctx, &o->newton_krylov);
+    case DEQ_REVERSIBLE: return check_reversible(ctx, &o->reversible);
     case DEQ_CUSTOM: return check_custom(ctx, o->custom);
     default: return DEQ_OK;
     }
@@ -149,8 +175,8 @@ deq_status deq_solver_check(deq_context *ctx, const deq_solver_options *o)
 /* Names -------------------------------------------------------------------------------------- */
 
 static const char *const method_names[DEQ_METHOD_COUNT] = {
-    "auto",          "picard",  "anderson",   "broyden",          "adjoint_broyden",   "lbfgs",
-    "newton_krylov", "squarem", "reversible", "forward_backward", "peaceman_rachford", "custom"
+    "auto",          "picard",  "anderson",   "broyden", "adjoint_broyden",
+    "newton_krylov", "squarem", "reversible", "custom"
 };
 
 static const char *const outcome_names[DEQ_OUTCOME_COUNT] = { "converged", "max_iter", "stagnated",

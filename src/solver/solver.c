@@ -6,11 +6,12 @@
 
 static const deq_method_kind *const kinds[] = { &deq_kind_picard, &deq_kind_anderson,
                                                 &deq_kind_broyden, &deq_kind_adjoint_broyden,
-                                                &deq_kind_custom };
+                                                &deq_kind_newton_krylov, &deq_kind_custom };
 
 static const deq_method_kind *kind_of(deq_method method)
 {
     if (method == DEQ_AUTO) method = DEQ_ANDERSON;
+    if (method == DEQ_SQUAREM || method == DEQ_REVERSIBLE) method = DEQ_CUSTOM;
     for (size_t i = 0; i < sizeof kinds / sizeof *kinds; i++)
         if (kinds[i]->method == method) return kinds[i];
     return NULL;
@@ -54,6 +55,14 @@ static deq_status make(deq_solver *s, int64_t batch, int64_t dim)
     return s->kept ? s->kind->prepare(s) : DEQ_ERR_NOMEM;
 }
 
+static void choose_custom(deq_solver *s)
+{
+    if (s->o.method == DEQ_CUSTOM) s->custom = *s->o.custom;
+    if (s->o.method == DEQ_SQUAREM) s->custom = deq_squarem;
+    if (s->o.method == DEQ_REVERSIBLE) s->custom = deq_reversible_method;
+    if (s->o.method != DEQ_CUSTOM) s->custom.user = &s->o;
+}
+
 deq_status deq_solver_new(deq_solver **out, deq_context *ctx, const deq_solver_options *options,
                           int64_t batch, int64_t dim, deq_dtype dtype)
 {
@@ -79,7 +88,7 @@ deq_status deq_solver_new(deq_solver **out, deq_context *ctx, const deq_solver_o
     s->o = o;
     s->kind = kind;
     s->dtype = dtype;
-    if (o.method == DEQ_CUSTOM) s->custom = *o.custom;
+    choose_custom(s);
     deq_status status = make(s, batch, dim);
     if (status != DEQ_OK) {
         deq_solver_free(s);

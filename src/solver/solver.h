@@ -75,7 +75,9 @@ struct deq_solver {
 };
 
 extern const deq_method_kind deq_kind_picard, deq_kind_anderson, deq_kind_broyden,
-    deq_kind_adjoint_broyden, deq_kind_custom;
+    deq_kind_adjoint_broyden, deq_kind_newton_krylov, deq_kind_custom;
+/* Methods that are a step of one sample, as users write them; their user is the solver's options. */
+extern const deq_custom_method deq_squarem, deq_reversible_method;
 
 /* The sample of a row. */
 static inline deq_sample *deq_row_sample(const deq_solver *s, int64_t row)
