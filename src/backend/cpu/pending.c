@@ -7,9 +7,5 @@ static bool none(const deq_lowering *l, const deq_node *n)
     return false;
 }
 #define PENDING(name) __attribute__((weak)) const deq_cpu_kernel name = { .supports = none }
-PENDING(deq_cpu_conv2d);
-PENDING(deq_cpu_conv2d_input_grad);
-PENDING(deq_cpu_conv2d_weight_grad);
-PENDING(deq_cpu_matmul);
 PENDING(deq_cpu_normalize);
 PENDING(deq_cpu_normalize_tangent);
