@@ -4,15 +4,19 @@
  * All of libdeq's stable interface: `#include <deq/deq.h>`.
  *
  * Each header also compiles alone.  A typical program needs, in this order: a context (context.h),
- * parameters (parameters.h), a graph (graph.h) of operators (op.h), and a program compiled from it
- * (program.h).
+ * parameters (parameters.h), a graph (graph.h) of operators (op.h) and equilibria (equilibrium.h),
+ * and a program compiled from it (program.h).  The solvers (solver.h, linear.h) also work alone, on
+ * vectors and a map of the caller.
  */
 #ifndef DEQ_DEQ_H
 #define DEQ_DEQ_H
 
 #include <deq/context.h>
+#include <deq/equilibrium.h>
 #include <deq/gradient_check.h>
 #include <deq/graph.h>
+#include <deq/info.h>
+#include <deq/linear.h>
 #include <deq/op.h>
 #include <deq/outcome.h>
 #include <deq/parameters.h>

@@ -1,0 +1,124 @@
+#!/usr/bin/env bash
+# SPDX-License-Identifier: MIT
+# Exit codes, streams, help texts, suggestions, and that --json prints JSON.
+#
+#   test_cli.sh DEQ CMAKE
+set -uo pipefail
+deq=$1 cmake=$2
+scratch=$(mktemp -d)
+trap 'rm -rf "$scratch"' EXIT
+out=$scratch/out err=$scratch/err
+failed=0
+
+complain() {
+    echo "FAILED: $*" >&2
+    failed=1
+}
+
+# Runs deq; keeps what it prints; complains unless it exits with the given code.  Mistakes print
+# nothing on stdout, successes nothing on stderr.
+run() { # exit code, arguments...
+    local wanted=$1 got=0
+    shift
+    ran="deq $*"
+    "$deq" "$@" >"$out" 2>"$err" || got=$?
+    [ "$got" = "$wanted" ] || complain "$ran: exit code $got, expected $wanted"
+    if [ "$wanted" = 0 ]; then
+        [ ! -s "$err" ] || complain "$ran: wrote to stderr: $(cat "$err")"
+    else
+        [ ! -s "$out" ] || complain "$ran: wrote to stdout: $(cat "$out")"
+    fi
+}
+
+says() { # stream, text that it must contain
+    grep -qF -- "$2" "$1" || complain "$ran: '$2' is not in: $(cat "$1")"
+}
+
+# The value of a key (as CMake names them: words of a path) in what was printed.
+json() { # path...
+    "$cmake" -DFILE="$out" -DKEYS="$*" -P "$scratch/json.cmake" 2>&1
+}
+cat >"$scratch/json.cmake" <<'SCRIPT'
+file(READ "${FILE}" text)
+separate_arguments(KEYS)
+string(JSON value GET "${text}" ${KEYS})
+execute_process(COMMAND ${CMAKE_COMMAND} -E echo "${value}")
+SCRIPT
+
+# The version, everywhere the same.
+run 0 --version
+says "$out" "deq "
+version=$(sed 's/^deq //' "$out")
+run 0 -V
+says "$out" "deq $version"
+run 0 info
+says "$out" "libdeq           $version, "
+
+# info --json is JSON and says the same as the text.
+run 0 info --json
+[ "$(json version)" = "$version" ] || complain "info --json: version: $(json version)"
+for path in compiler "openmp version" "openmp threads" "isa used" "isa available" \
+    "kernel_libraries 0 name" "kernel_libraries 0 version" "kernel_libraries 0 isa"; do
+    # shellcheck disable=SC2086
+    value=$(json $path) || complain "info --json: $path: $value"
+    [ -n "$value" ] || complain "info --json: $path is empty"
+done
+
+# Help on every level, with examples, and the same by either way.
+run 0 help
+says "$out" "commands:"
+says "$out" "examples:"
+commands=$(sed -n '/^commands:/,/^$/s/^  \([a-z]*\) .*/\1/p' "$out")
+[ -n "$commands" ] || complain "help: no commands listed"
+for command in $commands; do
+    run 0 help "$command"
+    says "$out" "usage: deq $command"
+    says "$out" "examples:"
+    says "$out" "--help"
+    cp "$out" "$scratch/first"
+    run 0 "$command" --help
+    cmp -s "$out" "$scratch/first" || complain "help $command and $command --help differ"
+    run 0 "$command" -h
+    cmp -s "$out" "$scratch/first" || complain "help $command and $command -h differ"
+done
+run 0 --help
+says "$out" "commands:"
+run 0 -h
+
+# Mistakes: exit code 2, and the nearest known name.
+run 2
+says "$err" "usage: deq"
+run 2 inof
+says "$err" "unknown command 'inof'; did you mean 'info'?"
+run 2 frobnicate
+says "$err" "unknown command 'frobnicate'; see deq help"
+run 2 ''
+run 2 --versoin
+says "$err" "unknown option '--versoin'; did you mean '--version'?"
+run 2 --version now
+says "$err" "unexpected argument 'now'"
+run 2 info --jsno
+says "$err" "unknown option '--jsno'; did you mean '--json'?"
+run 2 info --js
+says "$err" "unknown option '--js'"
+run 2 info "--$(printf '%0200d' 0)"
+run 2 info -x
+says "$err" "unknown option '-x'; see deq help info"
+run 2 info --json=yes
+says "$err" "option '--json' takes no value"
+run 2 info --help=yes
+run 2 info more
+says "$err" "unexpected argument 'more'"
+run 2 info -- --json
+says "$err" "unexpected argument '--json'"
+run 2 help inof
+says "$err" "did you mean 'info'?"
+run 2 help info help
+
+# A result that cannot be written is a failure, not a success.
+if [ -w /dev/full ]; then
+    "$deq" info >/dev/full 2>"$err"
+    [ $? = 1 ] || complain "info on a full disk does not fail"
+    grep -q "cannot write" "$err" || complain "info on a full disk says: $(cat "$err")"
+fi
+exit $failed
