@@ -56,16 +56,16 @@ typedef struct deq_map {
 
 /** The methods.  deq_method_name() and deq_method_find() know them by name. */
 typedef enum deq_method {
-    DEQ_AUTO = 0,          /**< "auto": the library's choice, at present DEQ_ANDERSON */
-    DEQ_PICARD,            /**< "picard": z <- (1 - damping) z + damping f(z) */
-    DEQ_ANDERSON,          /**< "anderson": multi-secant acceleration, types I and II */
-    DEQ_BROYDEN,           /**< "broyden": low-rank inverse, good or bad updates */
-    DEQ_ADJOINT_BROYDEN,   /**< "adjoint_broyden": updates by vjp, optionally outer-problem-aware */
-    DEQ_NEWTON_KRYLOV,     /**< "newton_krylov": inexact Newton steps, linear systems by GMRES */
-    DEQ_SQUAREM,           /**< "squarem": squared extrapolation */
-    DEQ_REVERSIBLE,        /**< "reversible": coupled iteration that can be run backwards */
-    DEQ_CUSTOM,            /**< deq_solver_options.custom */
-    DEQ_METHOD_COUNT       /**< number of methods; not one itself */
+    DEQ_AUTO = 0,        /**< "auto": the library's choice, at present DEQ_ANDERSON */
+    DEQ_PICARD,          /**< "picard": z <- (1 - damping) z + damping f(z) */
+    DEQ_ANDERSON,        /**< "anderson": multi-secant acceleration, types I and II */
+    DEQ_BROYDEN,         /**< "broyden": low-rank inverse, good or bad updates */
+    DEQ_ADJOINT_BROYDEN, /**< "adjoint_broyden": updates by vjp, optionally outer-problem-aware */
+    DEQ_NEWTON_KRYLOV,   /**< "newton_krylov": inexact Newton steps, linear systems by GMRES */
+    DEQ_SQUAREM,         /**< "squarem": squared extrapolation */
+    DEQ_REVERSIBLE,      /**< "reversible": coupled iteration that can be run backwards */
+    DEQ_CUSTOM,          /**< deq_solver_options.custom */
+    DEQ_METHOD_COUNT     /**< number of methods; not one itself */
 } deq_method;
 
 /** Damped Picard iteration; docs/math/picard.md. */

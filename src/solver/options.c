@@ -179,17 +179,9 @@ static const char *const method_names[DEQ_METHOD_COUNT] = {
     "newton_krylov", "squarem", "reversible", "custom"
 };
 
-static const char *const outcome_names[DEQ_OUTCOME_COUNT] = { "converged", "max_iter", "stagnated",
-                                                              "diverged", "non_finite" };
-
 const char *deq_method_name(deq_method method)
 {
     return (unsigned)method < DEQ_METHOD_COUNT ? method_names[method] : "unknown";
-}
-
-const char *deq_outcome_name(deq_outcome outcome)
-{
-    return (unsigned)outcome < DEQ_OUTCOME_COUNT ? outcome_names[outcome] : "unknown";
 }
 
 /* The methods of users, known to the whole process; they are added and never removed, so that a

@@ -8,7 +8,7 @@
  *         finished samples: results out, rows compacted
  *     until nobody is active
  */
-#include "solver/solver.h"
+#include "solver/memory.h"
 
 #include <math.h>
 #include <string.h>
@@ -46,11 +46,11 @@ static bool stagnates(deq_solver *s, deq_sample *m, const deq_sample_info *in)
         m->progress = in->residual;
         m->progress_at = in->n_feval;
     }
-    if (in->residual < m->floor * 0.5 || in->relative > 100 * epsilon) {
+    if (in->residual < m->floor * 0.5 || in->relative > 16 * epsilon) {
         m->floor = in->residual;
         m->floor_at = in->n_feval;
     }
-    return in->n_feval - m->progress_at >= window || in->n_feval - m->floor_at >= (window + 2) / 3;
+    return in->n_feval - m->progress_at >= window || in->n_feval - m->floor_at >= (window + 1) / 2;
 }
 
 bool deq_judge(deq_solver *s, int64_t row, double gg, double ff, bool forgive)
@@ -171,7 +171,7 @@ static void collect(deq_solver *s)
     for (int64_t r = 0; r < s->b.n; r++) {
         if (!idle(s, r)) continue;
         n_idle++;
-        if (deq_row_sample(s, r)->best && s->kind->remember && s->o.memory) s->kind->remember(s, r);
+        if (deq_row_sample(s, r)->best && s->kind->remember && s->memory) s->kind->remember(s, r);
         deq_row_sample(s, r)->best = NULL;
     }
     if (s->map->partial && n_idle * COMPACT_SHARE >= s->b.n) deq_batch_compact(&s->b);
@@ -219,6 +219,7 @@ static void begin(deq_solver *s)
     }
     s->info = (deq_solve_info){ .struct_size = sizeof s->info };
     s->state_at = 0;
+    s->memory = s->o.memory && deq_memory_fits(s->o.memory, s) ? s->o.memory : NULL;
     s->kind->begin(s);
     memcpy(s->z, s->result, deq_batch_bytes(&s->b));
 }

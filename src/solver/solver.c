@@ -4,8 +4,8 @@
 
 #include <string.h>
 
-static const deq_method_kind *const kinds[] = { &deq_kind_picard, &deq_kind_anderson,
-                                                &deq_kind_broyden, &deq_kind_adjoint_broyden,
+static const deq_method_kind *const kinds[] = { &deq_kind_picard,        &deq_kind_anderson,
+                                                &deq_kind_broyden,       &deq_kind_adjoint_broyden,
                                                 &deq_kind_newton_krylov, &deq_kind_custom };
 
 static const deq_method_kind *kind_of(deq_method method)
@@ -40,7 +40,7 @@ static deq_status choose_states(deq_solver *s)
 static deq_status make(deq_solver *s, int64_t batch, int64_t dim)
 {
     size_t B = (size_t)batch;
-    int max_sums = 2 * DEQ_MEMORY_MAX + 8;
+    int max_sums = 3 * DEQ_MEMORY_MAX + 8;
     DEQ_TRY(deq_batch_init(&s->b, s->ctx, batch, dim, s->dtype, max_sums));
     DEQ_TRY(choose_states(s));
     s->sample = deq_alloc_array(s->ctx, B, sizeof *s->sample);

@@ -46,7 +46,7 @@ typedef struct deq_method_kind {
     /* f was evaluated: judge every row in work, write the next points of active samples, and set
      * s->z and s->fz for the next round. */
     deq_status (*step)(deq_solver *s);
-    /* The sample of this row is finished: leave what was learned in s->o.memory.  May be NULL. */
+    /* The sample of this row is finished: leave what was learned in s->memory.  May be NULL. */
     void (*remember)(deq_solver *s, int64_t row);
 } deq_method_kind;
 
@@ -61,6 +61,10 @@ struct deq_solver {
 
     void *z, *fz; /* of this round: vectors of the batch */
     void *kept;   /* vector of best iterates whose own vector was needed */
+
+    deq_solver_memory *memory; /* s->o.memory when it fits in this solve, or NULL */
+    int memory_capacity;
+    double memory_gamma;
 
     const deq_map *map; /* of the solve under way */
     char *result;       /* z of the caller, [B, dim] by sample */
@@ -112,9 +116,6 @@ deq_status deq_solver_eval(deq_solver *s, void *fz, void *z);
 
 /* options.c */
 deq_status deq_solver_check(deq_context *ctx, const deq_solver_options *o);
-/* memory.c: at deq_solver_new(), room for `rank` pairs of vectors; what fits is kept. */
-deq_status deq_memory_prepare(deq_solver_memory *m, deq_solver *s, int rank, double gamma);
-
 /* reference.c: the loop of the compatibility mode. */
 deq_status deq_reference_prepare(deq_solver *s);
 deq_status deq_reference_solve(deq_solver *s, void *z);
