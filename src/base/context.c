@@ -57,7 +57,7 @@ deq_status deq_context_new(deq_context **out, const deq_context_options *options
     deq_isa best = deq_isa_detect();
     *ctx = (deq_context){
         .allocator = a,
-        .threads = o.threads ? o.threads : omp_get_num_procs(),
+        .threads = o.threads ? o.threads : omp_get_max_threads(),
         .isa = o.isa == DEQ_ISA_AUTO || o.isa > best ? best : o.isa,
         .log = o.log,
         .log_user = o.log_user,
