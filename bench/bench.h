@@ -86,6 +86,6 @@ typedef struct bench_case {
     void (*run)(bench_run *run);
 } bench_case;
 
-extern const bench_case bench_cell, bench_adjoint, bench_dense, bench_fused, bench_dispatch;
+extern const bench_case bench_cell, bench_adjoint, bench_dense, bench_fused, bench_dispatch, bench_solve;
 
 #endif

@@ -8,7 +8,7 @@
 #include <string.h>
 
 static const bench_case *const cases[] = { &bench_cell, &bench_adjoint, &bench_dense, &bench_fused,
-                                           &bench_dispatch };
+                                           &bench_dispatch, &bench_solve };
 #define N_CASES ((int)(sizeof cases / sizeof *cases))
 
 static const char usage[] =
