@@ -111,15 +111,22 @@ static void data_of(deq_inner *inner, const deq_value *v, void **data)
     for (int i = 0; i < inner->states.n; i++) data[i] = deq_program_data(inner->program, v[i]);
 }
 
+static bool is_aligned(const void *memory)
+{
+    return (uintptr_t)memory % DEQ_ALIGNMENT == 0;
+}
+
+/* A single state whose rows lie where a program can work is read and written in place. */
 deq_status deq_inner_eval(deq_inner *inner, void *out_rows, const void *in_rows)
 {
     deq_program *p = inner->program;
-    if (inner->states.n == 1) {
-        DEQ_TRY(deq_program_bind(p, inner->in[0], (void *)(uintptr_t)in_rows));
-        DEQ_TRY(deq_program_bind(p, inner->out[0], out_rows));
-        return deq_program_run_stage(p, DEQ_STAGE_STATE);
-    }
+    bool in_place = inner->states.n == 1 && is_aligned(out_rows) && is_aligned(in_rows);
     void *data[DEQ_MAX_STATES];
+    if (inner->states.n == 1) {
+        DEQ_TRY(deq_program_bind(p, inner->in[0], in_place ? (void *)(uintptr_t)in_rows : NULL));
+        DEQ_TRY(deq_program_bind(p, inner->out[0], in_place ? out_rows : NULL));
+    }
+    if (in_place) return deq_program_run_stage(p, DEQ_STAGE_STATE);
     data_of(inner, inner->in, data);
     deq_states_unpack(&inner->states, data, in_rows);
     DEQ_TRY(deq_program_run_stage(p, DEQ_STAGE_STATE));

@@ -12,7 +12,7 @@ deq_status deq_places_find(deq_places *p, deq_lowering *l, const deq_node *n, bo
     const deq_body *b = a->implicit->body;
     int s = b->n_states, c = b->n_captured;
     deq_status status = DEQ_OK;
-    *p = (deq_places){ .n_states = s, .n_captured = c, .memory = -1 };
+    *p = (deq_places){ .n_states = s, .n_captured = c, .memory = -1, .saved = -1 };
     p->captured = deq_lower_alloc(l, (size_t)(c + 1) * sizeof(int));
     p->reads = deq_lower_alloc(l, (size_t)(n->n_in + 1) * sizeof(int));
     p->writes = deq_lower_alloc(l, (size_t)(n->n_out + 8) * sizeof(int));
@@ -34,8 +34,10 @@ deq_status deq_places_find(deq_places *p, deq_lowering *l, const deq_node *n, bo
             p->out[o] = slot;
         else if (o < s + DEQ_REPORT_VALUES)
             p->report[o - s] = slot;
-        else if (!linear)
+        else if (o == s + DEQ_REPORT_VALUES && !linear)
             p->memory = slot;
+        else
+            p->saved = slot;
         p->writes[p->n_writes++] = slot;
     }
     return status;

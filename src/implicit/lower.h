@@ -14,6 +14,7 @@ typedef struct deq_places {
     int out[DEQ_MAX_STATES];    /* z* or u */
     int report[DEQ_REPORT_VALUES];
     int memory; /* the forward solver's handle, written or read; -1 if none */
+    int saved;  /* intermediate states; -1 if none */
     int *captured;
     int *reads, *writes; /* all of the above */
     int n_reads, n_writes;

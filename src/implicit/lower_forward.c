@@ -69,6 +69,19 @@ static void write_report(const forward *s, const deq_solve_info *info, void *con
     }
 }
 
+/* The intermediate states, plain, the states of a sample behind each other. */
+static void write_saved(const forward *s, void *const *slot)
+{
+    deq_inner *f = (deq_inner *)(uintptr_t)&s->f;
+    char *out = slot[s->places.saved];
+    for (int k = 0; k + 1 < deq_solver_n_states(s->solver); k++) {
+        void *rows = (void *)(uintptr_t)deq_solver_state(s->solver, k), *plain = out;
+        deq_inner_export(f, f->states.n == 1 ? &plain : s->point, rows);
+        if (f->states.n > 1) deq_states_pack(&f->states, out, s->point);
+        out += deq_states_bytes(&f->states);
+    }
+}
+
 static size_t round_up(size_t bytes)
 {
     return (bytes + DEQ_ALIGNMENT - 1) / DEQ_ALIGNMENT * DEQ_ALIGNMENT;
@@ -105,6 +118,7 @@ static deq_status run_forward(void *self, void *const *slot, char *message)
     deq_places_data(&s->places, s->places.out, slot, data);
     deq_inner_export(&s->f, data, z);
     write_report(s, &info, slot);
+    if (s->places.saved >= 0) write_saved(s, slot);
     int64_t handle = (int64_t)(uintptr_t)s->memory;
     memcpy(slot[s->places.memory], &handle, sizeof handle);
     return DEQ_OK;
@@ -163,7 +177,7 @@ static deq_status prepare(forward *s, deq_lowering *l, const deq_node *n)
     size_t bytes = deq_states_bytes(&s->f.states);
     s->z = deq_places_scratch(&s->places, l, bytes, n->stage);
     s->points = -1;
-    if (s->map.linearise) {
+    if (s->map.linearise || (s->places.saved >= 0 && s->f.states.n > 1)) {
         size_t room = bytes + DEQ_ALIGNMENT * (size_t)s->f.states.n;
         s->points = deq_places_scratch(&s->places, l, room, n->stage);
         if (s->points < 0) return DEQ_ERR_NOMEM;

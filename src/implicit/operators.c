@@ -9,6 +9,27 @@
 
 /* Ownership ---------------------------------------------------------------------------------- */
 
+static size_t index_bytes(const deq_implicit *m)
+{
+    return (size_t)m->options.forward.n_state_index * sizeof(int);
+}
+
+/* Options outlive the call that gave them, so what they point to is copied. */
+static bool copy_pointed(deq_implicit *m)
+{
+    deq_solver_options *o = &m->options.forward;
+    if (o->custom) {
+        m->custom = *o->custom;
+        o->custom = &m->custom;
+    }
+    if (o->n_state_index <= 0 || !o->state_index) return true;
+    m->state_index = deq_alloc(m->ctx, index_bytes(m));
+    if (!m->state_index) return false;
+    memcpy(m->state_index, o->state_index, index_bytes(m));
+    o->state_index = m->state_index;
+    return true;
+}
+
 deq_implicit *deq_implicit_new(deq_body *body, const deq_equilibrium_options *options)
 {
     deq_implicit *m = deq_alloc(body->ctx, sizeof *m);
@@ -16,6 +37,10 @@ deq_implicit *deq_implicit_new(deq_body *body, const deq_equilibrium_options *op
     *m = (deq_implicit){
         .ctx = body->ctx, .references = 1, .body = deq_body_retain(body), .options = *options
     };
+    if (!copy_pointed(m)) {
+        deq_implicit_release(m);
+        return NULL;
+    }
     return m;
 }
 
@@ -23,6 +48,7 @@ void deq_implicit_release(deq_implicit *m)
 {
     if (!m || --m->references > 0) return;
     deq_body_release(m->body);
+    if (m->state_index) deq_release(m->ctx, m->state_index, index_bytes(m));
     deq_release(m->ctx, m, sizeof *m);
 }
 
@@ -56,12 +82,24 @@ static bool infer_states(deq_shape_rule *r, const deq_type *states, int n_states
     return true;
 }
 
-/* The forward solve also leaves its memory. */
+int deq_implicit_n_saved(const deq_solver_options *forward)
+{
+    return forward->n_state_index > 0 ? forward->n_state_index + 1 : forward->n_states;
+}
+
+/* The forward solve also leaves its memory, and the states that it was asked to save. */
 static bool infer_equilibrium(deq_shape_rule *r)
 {
-    const deq_implicit_attr *a = r->attr;
-    infer_states(r, r->in, a->implicit->body->n_states);
+    const deq_implicit *m = ((const deq_implicit_attr *)r->attr)->implicit;
+    int saved = deq_implicit_n_saved(&m->options.forward);
+    infer_states(r, r->in, m->body->n_states);
     r->out[r->n_out++] = (deq_type){ DEQ_I64, DEQ_SCALAR };
+    if (saved > 1) {
+        int64_t batch = r->in[0].shape.dim[0], dim = 0;
+        for (int i = 0; i < m->body->n_states; i++)
+            dim += deq_shape_count(&r->in[i].shape) / batch;
+        r->out[r->n_out++] = (deq_type){ r->in[0].dtype, DEQ_SHAPE(saved - 1, batch, dim) };
+    }
     return true;
 }
 

@@ -2,11 +2,14 @@
 /*
  * The two operators under every equilibrium.  z are its states, c what its cell captured, J = df/dz.
  *
- *   equilibrium    z0, c        -> z* = f(z*; c), report, memory
+ *   equilibrium    z0, c        -> z* = f(z*; c), report, memory, [saved]
  *   implicit_solve z, c, w, [m] -> u,  u (I - J) = w   (transposed, an adjoint)
  *                                  or  (I - J) u = w   (a tangent), with J at z; report
  *
  * memory is a handle (i64) of what the forward solver learned; SHINE hands it to its adjoint as m.
+ * saved [n - 1, B, d] holds the intermediate states that the forward options ask for, earliest first,
+ * without z* itself, the states of a sample behind each other; it is there if n > 1, and is constant
+ * to derivatives.
  *
  * The second is the derivative of the first in both modes, and of itself:
  *
@@ -27,7 +30,9 @@ typedef struct deq_implicit {
     deq_context *ctx;
     int references;
     deq_body *body;
-    deq_equilibrium_options options;
+    deq_equilibrium_options options; /* what it points to is copied below */
+    deq_custom_method custom;
+    int *state_index; /* [options.forward.n_state_index] or NULL */
 } deq_implicit;
 
 deq_implicit *deq_implicit_new(deq_body *body, const deq_equilibrium_options *options);
@@ -43,6 +48,9 @@ extern const deq_op deq_op_equilibrium, deq_op_implicit_solve;
 
 /* Outputs behind the states: residual, outcome, evaluations. */
 enum { DEQ_REPORT_RESIDUAL, DEQ_REPORT_OUTCOME, DEQ_REPORT_EVALUATIONS, DEQ_REPORT_VALUES };
+
+/* Intermediate states that a forward solve saves, the returned one included. */
+int deq_implicit_n_saved(const deq_solver_options *forward);
 
 /* Add an implicit_solve node; u gets one value a state.  With a memory, the adjoint is an estimate by
  * options.gradient; with DEQ_NONE and exact it is solved. */
