@@ -9,6 +9,7 @@
 #include "implicit/operators.h"
 
 #include <deq/op.h>
+#include <deq/supervision.h>
 #include <string.h>
 
 deq_equilibrium_options deq_equilibrium_defaults(void)
@@ -35,6 +36,8 @@ static bool check_options(deq_graph *g, const deq_equilibrium_options *o)
         deq_graph_fail(g, DEQ_ERR_ARGUMENT, "equilibrium: %d steps, expected at least 1", o->steps);
     if (!(o->tau > 0 && o->tau <= 1))
         deq_graph_fail(g, DEQ_ERR_ARGUMENT, "equilibrium: tau is %g, expected (0, 1]", o->tau);
+    if (o->gradient == DEQ_GRADIENT_UNROLL && o->forward.max_iter < 0)
+        deq_graph_fail(g, DEQ_ERR_ARGUMENT, "equilibrium: %d steps to unroll", o->forward.max_iter);
     if (o->shine_refine < 0 || !(o->shine_fallback >= 0))
         deq_graph_fail(g, DEQ_ERR_ARGUMENT, "equilibrium: negative shine_refine or shine_fallback");
     return deq_graph_status(g) == DEQ_OK;
@@ -63,18 +66,105 @@ static bool check_states(deq_graph *g, const deq_value *z0, int n)
     return deq_graph_status(g) == DEQ_OK;
 }
 
+static bool check_supervision(deq_graph *g, const deq_equilibrium_options *o,
+                              const deq_supervision *s)
+{
+    int saved = deq_implicit_n_saved(&o->forward);
+    if (s->struct_size != sizeof *s)
+        deq_graph_fail(g, DEQ_ERR_ARGUMENT, "equilibrium: supervision.struct_size is %zu, not %zu",
+                       s->struct_size, sizeof *s);
+    else if (s->gap < 0)
+        deq_graph_fail(g, DEQ_ERR_ARGUMENT, "equilibrium: supervision.gap is %d", s->gap);
+    else if (s->steps && s->n_steps != saved)
+        deq_graph_fail(g, DEQ_ERR_ARGUMENT, "equilibrium: steps of %d tails for %d saved states",
+                       s->n_steps, saved);
+    else if (s->n_locations < 0 || (s->n_locations > 0 && !s->locations))
+        deq_graph_fail(g, DEQ_ERR_ARGUMENT, "equilibrium: supervision.locations is missing");
+    for (int i = 0; s->steps && i < s->n_steps && deq_graph_status(g) == DEQ_OK; i++)
+        if (s->steps[i] < 1)
+            deq_graph_fail(g, DEQ_ERR_ARGUMENT, "equilibrium: supervision.steps[%d] is %d", i,
+                           s->steps[i]);
+    for (int i = 0; i < s->n_locations && deq_graph_status(g) == DEQ_OK; i++)
+        if (s->locations[i] < 1)
+            deq_graph_fail(g, DEQ_ERR_ARGUMENT, "equilibrium: supervision.locations[%d] is %d", i,
+                           s->locations[i]);
+    if (deq_graph_status(g) == DEQ_OK && o->gradient == DEQ_GRADIENT_UNROLL && saved > 1)
+        deq_graph_fail(g, DEQ_ERR_ARGUMENT,
+                       "equilibrium: unrolling saves no states (%d asked for); supervise its steps "
+                       "by gap or locations",
+                       saved);
+    return deq_graph_status(g) == DEQ_OK;
+}
+
 /* Unrolled steps ----------------------------------------------------------------------------- */
 
-/* k steps  h <- tau f(h) + (1 - tau) h  on the graph. */
-static void unroll(deq_graph *g, deq_value *h, const deq_body *b, const deq_value *captured, int k,
-                   double tau)
+deq_supervision deq_supervision_defaults(void)
 {
-    deq_value fh[DEQ_MAX_STATES];
-    for (int t = 0; t < k && deq_graph_status(g) == DEQ_OK; t++) {
-        deq_body_inline(g, b, h, captured, fh);
-        for (int i = 0; i < b->n_states; i++)
-            h[i] = tau == 1 ? fh[i]
-                            : deq_add(g, deq_scale(g, fh[i], tau), deq_scale(g, h[i], 1 - tau));
+    return (deq_supervision){ .struct_size = sizeof(deq_supervision) };
+}
+
+/* Whether the value after t of k steps is returned. */
+static bool is_supervised(const deq_supervision *s, int t, int k)
+{
+    if (t == k || (s->gap > 0 && t % s->gap == 0)) return true;
+    for (int i = 0; i < s->n_locations; i++)
+        if (s->locations[i] == t) return true;
+    return false;
+}
+
+/* Steps of the tail of saved state `at`; 0 when it is returned as it is. */
+static int tail_steps(const deq_equilibrium_options *o, const deq_supervision *s, int at)
+{
+    bool last = at == deq_implicit_n_saved(&o->forward) - 1;
+    if (o->gradient == DEQ_GRADIENT_UNROLL) return o->forward.max_iter;
+    if (last && o->gradient != DEQ_GRADIENT_PHANTOM_UNROLL) return 0;
+    return s->steps ? s->steps[at] : o->steps;
+}
+
+int deq_supervised_count(const deq_equilibrium_options *options, const deq_supervision *supervision)
+{
+    deq_equilibrium_options o = options ? *options : deq_equilibrium_defaults();
+    deq_supervision s = supervision ? *supervision : deq_supervision_defaults();
+    int count = 0;
+    for (int at = 0; at < deq_implicit_n_saved(&o.forward); at++) {
+        int k = tail_steps(&o, &s, at);
+        count += k == 0;
+        for (int t = 1; t <= k; t++) count += is_supervised(&s, t, k);
+    }
+    return count;
+}
+
+/* What a build works with; `out` grows by n_states values at a time. */
+typedef struct build {
+    deq_graph *g;
+    const deq_equilibrium_options *o;
+    const deq_supervision *s;
+    const deq_body *body;
+    const deq_value *captured;
+    deq_value *out;
+} build;
+
+static void put(build *b, const deq_value *h)
+{
+    memcpy(b->out, h, (size_t)b->body->n_states * sizeof *h);
+    b->out += b->body->n_states;
+}
+
+/* k steps  h <- tau f(h) + (1 - tau) h  on the graph; k = 0 returns h itself. */
+static void unroll(build *b, const deq_value *start, int k)
+{
+    deq_value h[DEQ_MAX_STATES], fh[DEQ_MAX_STATES];
+    int n = b->body->n_states;
+    double tau = b->o->tau;
+    memcpy(h, start, (size_t)n * sizeof *h);
+    if (k == 0) put(b, h);
+    for (int t = 1; t <= k && deq_graph_status(b->g) == DEQ_OK; t++) {
+        deq_body_inline(b->g, b->body, h, b->captured, fh);
+        for (int i = 0; i < n; i++)
+            h[i] = tau == 1
+                       ? fh[i]
+                       : deq_add(b->g, deq_scale(b->g, fh[i], tau), deq_scale(b->g, h[i], 1 - tau));
+        if (is_supervised(b->s, t, k)) put(b, h);
     }
 }
 
@@ -89,8 +179,8 @@ static void no_report(deq_graph *g, deq_equilibrium_report *report, deq_value z)
 
 /* Nodes -------------------------------------------------------------------------------------- */
 
-static void add_node(deq_graph *g, deq_value *out, deq_implicit *m, const deq_value *z0,
-                     const deq_value *captured)
+static void add_node(deq_graph *g, const deq_op *op, deq_value *out, int n_out, deq_implicit *m,
+                     const deq_value *z0, const deq_value *captured)
 {
     int s = m->body->n_states, c = m->body->n_captured;
     deq_implicit_attr a;
@@ -103,29 +193,93 @@ static void add_node(deq_graph *g, deq_value *out, deq_implicit *m, const deq_va
     }
     memcpy(in, z0, (size_t)s * sizeof *in);
     memcpy(in + s, captured, (size_t)c * sizeof *in);
-    deq_emit(g, &deq_op_equilibrium, &a, sizeof a, in, s + c, out, s + DEQ_REPORT_VALUES + 1);
+    deq_emit(g, op, &a, sizeof a, in, s + c, out, n_out);
 }
 
-static void solved(deq_graph *g, deq_value *z_star, deq_body *b, const deq_value *z0,
-                   const deq_value *captured, const deq_equilibrium_options *o,
-                   deq_equilibrium_report *report)
+/* The states of saved state `at`, cut out of the rows [n - 1, B, d]. */
+static void cut_saved(deq_graph *g, deq_value *h, deq_value saved, int at, const deq_value *z,
+                      int n)
 {
-    deq_value out[DEQ_MAX_OUTPUTS] = { { 0 } };
-    deq_implicit *m = deq_implicit_new(b, o);
+    int64_t from = 0;
+    deq_value rows = deq_slice(g, saved, 0, at, 1);
+    for (int i = 0; i < n; i++) {
+        deq_shape shape = deq_value_type(g, z[i]).shape;
+        int64_t size = deq_shape_count(&shape) / shape.dim[0];
+        h[i] = deq_stop_gradient(g, deq_reshape(g, deq_slice(g, rows, 2, from, size), shape));
+        from += size;
+    }
+}
+
+static void solved(build *b, const deq_value *z0, deq_equilibrium_report *report)
+{
+    deq_graph *g = b->g;
+    int n = b->body->n_states, saved = deq_implicit_n_saved(&b->o->forward);
+    int n_out = n + DEQ_REPORT_VALUES + 1 + (saved > 1);
+    deq_value out[DEQ_MAX_OUTPUTS] = { { 0 } }, h[DEQ_MAX_STATES];
+    deq_implicit *m = deq_implicit_new((deq_body *)(uintptr_t)b->body, b->o);
     if (!m) {
         deq_graph_fail(g, DEQ_ERR_NOMEM, "%s", deq_last_error(g->ctx));
         return;
     }
-    add_node(g, out, m, z0, captured);
+    add_node(g, &deq_op_equilibrium, out, n_out, m, z0, b->captured);
     deq_implicit_release(m); /* the node holds it now */
-    const deq_value *r = out + b->n_states;
+    const deq_value *r = out + n;
     if (report)
         *report = (deq_equilibrium_report){ r[DEQ_REPORT_RESIDUAL], r[DEQ_REPORT_OUTCOME],
                                             r[DEQ_REPORT_EVALUATIONS] };
-    for (int i = 0; i < b->n_states; i++) z_star[i] = out[i];
-    if (o->gradient != DEQ_GRADIENT_PHANTOM_UNROLL) return;
-    for (int i = 0; i < b->n_states; i++) z_star[i] = deq_stop_gradient(g, z_star[i]);
-    unroll(g, z_star, b, captured, o->steps, o->tau);
+    for (int at = 0; at + 1 < saved && deq_graph_status(g) == DEQ_OK; at++) {
+        cut_saved(g, h, out[n + DEQ_REPORT_VALUES + 1], at, out, n);
+        unroll(b, h, tail_steps(b->o, b->s, at));
+    }
+    int k = tail_steps(b->o, b->s, saved - 1);
+    for (int i = 0; i < n; i++) h[i] = k ? deq_stop_gradient(g, out[i]) : out[i];
+    unroll(b, h, k);
+}
+
+/* The last z of the coupled iteration; its gradient runs back through the steps. */
+static void coupled(build *b, const deq_value *z0)
+{
+    deq_value out[2 * DEQ_MAX_STATES] = { { 0 } };
+    int n = b->body->n_states;
+    deq_implicit *m = deq_implicit_new((deq_body *)(uintptr_t)b->body, b->o);
+    if (!m) {
+        deq_graph_fail(b->g, DEQ_ERR_NOMEM, "%s", deq_last_error(b->g->ctx));
+        return;
+    }
+    add_node(b->g, &deq_op_reversible, out, 2 * n, m, z0, b->captured);
+    deq_implicit_release(m); /* the node holds it now */
+    for (int i = 0; i < n; i++) b->out[i] = out[i];
+}
+
+deq_status deq_equilibrium_supervised(deq_graph *g, deq_value *z, deq_cell_fn *cell, void *user,
+                                      const deq_value *z0, int n_states,
+                                      const deq_equilibrium_options *options,
+                                      const deq_supervision *supervision,
+                                      deq_equilibrium_report *report)
+{
+    deq_equilibrium_options o = options ? *options : deq_equilibrium_defaults();
+    deq_supervision s = supervision ? *supervision : deq_supervision_defaults();
+    build b = { .g = g, .o = &o, .s = &s, .out = z };
+    if (!check_options(g, &o) || !check_supervision(g, &o, &s)) return deq_graph_status(g);
+    for (int i = 0; i < deq_supervised_count(&o, &s) * n_states; i++) z[i] = (deq_value){ -1 };
+    if (!check_states(g, z0, n_states)) return deq_graph_status(g);
+    if (o.gradient == DEQ_GRADIENT_REVERSIBLE && o.tau == 1)
+        deq_graph_fail(g, DEQ_ERR_ARGUMENT,
+                       "equilibrium: the reversible iteration needs tau (its beta) below 1");
+    deq_body *body = deq_body_trace(g, cell, user, z0, n_states, &b.captured);
+    if (!body) return deq_graph_status(g);
+    b.body = body;
+    if (o.gradient == DEQ_GRADIENT_UNROLL) {
+        unroll(&b, z0, o.forward.max_iter);
+        if (report) no_report(g, report, z0[0]);
+    } else if (o.gradient == DEQ_GRADIENT_REVERSIBLE) {
+        coupled(&b, z0);
+        if (report) no_report(g, report, z0[0]);
+    } else {
+        solved(&b, z0, report);
+    }
+    deq_body_release(body);
+    return deq_graph_status(g);
 }
 
 deq_status deq_equilibrium_many(deq_graph *g, deq_value *z_star, deq_cell_fn *cell, void *user,
@@ -134,22 +288,10 @@ deq_status deq_equilibrium_many(deq_graph *g, deq_value *z_star, deq_cell_fn *ce
                                 deq_equilibrium_report *report)
 {
     deq_equilibrium_options o = options ? *options : deq_equilibrium_defaults();
-    const deq_value *captured = NULL;
     for (int i = 0; i < n_states && i < DEQ_MAX_STATES; i++) z_star[i] = (deq_value){ -1 };
-    if (!check_options(g, &o) || !check_states(g, z0, n_states)) return deq_graph_status(g);
-    if (o.gradient == DEQ_GRADIENT_REVERSIBLE)
-        deq_graph_fail(g, DEQ_ERR_UNSUPPORTED, "equilibrium: the reversible gradient is not there");
-    deq_body *b = deq_body_trace(g, cell, user, z0, n_states, &captured);
-    if (!b) return deq_graph_status(g);
-    if (o.gradient == DEQ_GRADIENT_UNROLL) {
-        for (int i = 0; i < n_states; i++) z_star[i] = z0[i];
-        unroll(g, z_star, b, captured, o.forward.max_iter, o.tau);
-        if (report) no_report(g, report, z0[0]);
-    } else {
-        solved(g, z_star, b, z0, captured, &o, report);
-    }
-    deq_body_release(b);
-    return deq_graph_status(g);
+    o.forward.n_states = 1; /* only z* is asked for */
+    o.forward.n_state_index = 0;
+    return deq_equilibrium_supervised(g, z_star, cell, user, z0, n_states, &o, NULL, report);
 }
 
 deq_value deq_equilibrium(deq_graph *g, deq_cell_fn *cell, void *user, deq_value z0,

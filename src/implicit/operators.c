@@ -96,8 +96,7 @@ static bool infer_equilibrium(deq_shape_rule *r)
     r->out[r->n_out++] = (deq_type){ DEQ_I64, DEQ_SCALAR };
     if (saved > 1) {
         int64_t batch = r->in[0].shape.dim[0], dim = 0;
-        for (int i = 0; i < m->body->n_states; i++)
-            dim += deq_shape_count(&r->in[i].shape) / batch;
+        for (int i = 0; i < m->body->n_states; i++) dim += deq_shape_count(&r->in[i].shape) / batch;
         r->out[r->n_out++] = (deq_type){ r->in[0].dtype, DEQ_SHAPE(saved - 1, batch, dim) };
     }
     return true;
