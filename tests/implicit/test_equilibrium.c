@@ -326,6 +326,76 @@ static void shine_is_exact_once_broyden_knows_the_affine_map(void **state)
     check_close("shine, refined", u, expected, B * D, 1e-10);
 }
 
+/* The reversible gradient is that of the computation: of 2 N evaluations, without storing them. */
+static deq_value build_reversible(deq_graph *g, const deq_value *in, int n_in, const void *user)
+{
+    (void)user;
+    deq_equilibrium_options o = tight();
+    o.gradient = DEQ_GRADIENT_REVERSIBLE;
+    o.forward.max_iter = 12;
+    o.tau = 0.6;
+    return build_two(g, in, n_in, &o);
+}
+
+static deq_value build_reversible_conv(deq_graph *g, const deq_value *in, int n_in,
+                                       const void *user)
+{
+    (void)user;
+    deq_equilibrium_options o = tight();
+    o.gradient = DEQ_GRADIENT_REVERSIBLE;
+    o.forward.max_iter = 6;
+    o.tau = 0.5;
+    return build_conv(g, in, n_in, &o);
+}
+
+/* Loss and gradient of a reversible solve by differences of the solve itself. */
+static void check_reversible(op_build_fn *build, deq_type w, deq_type x)
+{
+    deq_context *ctx = test_context();
+    deq_graph *g;
+    double data[2][64], plus, minus, grads[2][64];
+    deq_program *p;
+    assert_int_equal(deq_graph_new(&g, ctx), DEQ_OK);
+    deq_value in[2] = { deq_input(g, "w", DEQ_STAGE_PARAMETER, DEQ_F64, w.shape),
+                        deq_input(g, "x", DEQ_STAGE_INJECTED, DEQ_F64, x.shape) };
+    deq_value loss = deq_sum(g, deq_square(g, build(g, in, 2, NULL)), DEQ_ALL_AXES, false);
+    deq_value out[3] = { loss };
+    assert_int_equal(deq_vjp(g, out + 1, &loss, NULL, 1, in, 2), DEQ_OK);
+    assert_int_equal(deq_compile(&p, g, out, 3, NULL), DEQ_OK);
+    size_t bytes[2] = { deq_type_bytes(&w), deq_type_bytes(&x) };
+    for (int k = 0; k < 2; k++) {
+        for (size_t i = 0; i < bytes[k] / 8; i++) data[k][i] = 0.7 * sin((double)(3 * i) + k);
+        assert_int_equal(deq_program_write(p, in[k], data[k], bytes[k]), DEQ_OK);
+    }
+    assert_int_equal(deq_program_run(p, DEQ_STAGE_PARAMETER), DEQ_OK);
+    for (int k = 0; k < 2; k++)
+        assert_int_equal(deq_program_read(p, out[1 + k], grads[k], bytes[k]), DEQ_OK);
+    for (int k = 0; k < 2; k++)
+        for (size_t i = 0; i < bytes[k] / 8; i++) {
+            const double h = 1e-5, at = data[k][i];
+            for (int side = 0; side < 2; side++) {
+                data[k][i] = side ? at - h : at + h;
+                deq_program_write(p, in[k], data[k], bytes[k]);
+                assert_int_equal(deq_program_run(p, DEQ_STAGE_PARAMETER), DEQ_OK);
+                deq_program_read(p, loss, side ? &minus : &plus, sizeof plus);
+            }
+            data[k][i] = at;
+            deq_program_write(p, in[k], data[k], bytes[k]);
+            double difference = (plus - minus) / (2 * h);
+            check_close("reversible", &grads[k][i], &difference, 1, 1e-8);
+        }
+    deq_program_free(p);
+    deq_graph_free(g);
+    deq_context_free(ctx);
+}
+
+static void the_reversible_gradient_is_that_of_the_computation(void **state)
+{
+    (void)state;
+    check_reversible(build_reversible, TYPE(2, 3), TYPE(2, 2));
+    check_reversible(build_reversible_conv, TYPE(2, 2, 3, 3), TYPE(1, 2, 3, 3));
+}
+
 /* Reports and refusals ----------------------------------------------------------------------- */
 
 static void the_report_counts_evaluations_and_names_the_outcome(void **state)
@@ -456,6 +526,7 @@ int main(void)
         cmocka_unit_test(jfb_takes_w_itself),
         cmocka_unit_test(a_long_unroll_is_the_implicit_gradient),
         cmocka_unit_test(shine_is_exact_once_broyden_knows_the_affine_map),
+        cmocka_unit_test(the_reversible_gradient_is_that_of_the_computation),
         cmocka_unit_test(the_report_counts_evaluations_and_names_the_outcome),
         cmocka_unit_test(a_cell_that_changes_the_type_is_refused),
         cmocka_unit_test(training_memory_is_the_same_for_10_and_1000_iterations),
