@@ -150,14 +150,14 @@ static bool supports(const deq_lowering *l, const deq_node *node)
     return deq_onednn_probe(&c.spec) > DEQ_ONEDNN_REFERENCE;
 }
 
-/* Only if the library does not resort to a worse implementation then. */
+/* Only if the library still has an implementation of its own kind: its convolutions by way of matrix
+ * products add full-size channels-last operands at the wrong places (version 2). */
 static bool takes_epilogue(const deq_lowering *l, const deq_group *group, int node)
 {
-    convolution c, plain;
+    convolution c;
     describe(&c, l, &l->g->nodes[group->anchor]);
-    plain = c;
     return c.spec.kind == DEQ_ONEDNN_CONVOLUTION && deq_onednn_epilogue(&c.spec, l, group, node) &&
-           deq_onednn_probe(&c.spec) >= deq_onednn_probe(&plain.spec);
+           deq_onednn_probe(&c.spec) == DEQ_ONEDNN_TUNED;
 }
 
 static bool channels_last(const deq_lowering *l, const deq_group *group, bool inputs_are)
