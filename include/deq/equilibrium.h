@@ -46,8 +46,11 @@ typedef struct deq_equilibrium_options {
     deq_solver_options forward; /**< how z* is found */
     deq_gradient gradient;      /**< default DEQ_GRADIENT_IFT */
     deq_linear_options adjoint; /**< IFT: how u (I - J) = w is solved; SHINE: refinement */
-    int steps;                  /**< phantom: k >= 1; default 1 */
-    double tau;                 /**< phantom, unroll, reversible: damping in (0, 1]; default 1 */
+    bool
+        adjoint_by_solver; /**< IFT: find u as the fixed point of u -> w + u J instead; default false */
+    deq_solver_options adjoint_solver; /**< with adjoint_by_solver: how */
+    int steps;                         /**< phantom: k >= 1; default 1 */
+    double tau;       /**< phantom, unroll, reversible: damping in (0, 1]; default 1 */
     int shine_refine; /**< SHINE: applications of J by the adjoint solver from there; default 0 */
     double shine_fallback; /**< SHINE: u = w where |u| > this times |w|; 0 never; default 1.3 */
 } deq_equilibrium_options;

@@ -18,6 +18,7 @@ deq_equilibrium_options deq_equilibrium_defaults(void)
                                       .forward = deq_solver_defaults(),
                                       .gradient = DEQ_GRADIENT_IFT,
                                       .adjoint = deq_linear_defaults(),
+                                      .adjoint_solver = deq_solver_defaults(),
                                       .steps = 1,
                                       .tau = 1.0,
                                       .shine_fallback = 1.3 };

@@ -2,7 +2,8 @@
 /*
  * The step that finds u for a right side w:
  *
- *   exactly        u (I - J) = w  or  (I - J) u = w  by a linear solver
+ *   exactly        u (I - J) = w  or  (I - J) u = w  by a linear solver, or as the fixed point of
+ *                  u -> w + u J  by one of the solvers of the forward pass
  *   Neumann        u = tau sum_{i<k} w B^i,  B = tau J + (1 - tau) I     (Geng et al. 2021)
  *   SHINE          u = -w B with the forward solver's B ~ (J - I)^-1; u = w for a sample with
  *                  |u| > c |w|; refined by the linear solver from there   (Ramzi et al. 2022)
@@ -20,14 +21,67 @@ typedef struct linear {
     deq_inner product;
     deq_linear_solver *solver; /* IFT; SHINE with refinement */
     deq_linear_operator operator;
-    deq_linear_info *info; /* [batch] */
-    int u, w, t;           /* slots: rows */
+    deq_solver *fixed_point; /* IFT by adjoint_solver */
+    deq_map map;             /* u -> w + u J */
+    const void *right;       /* w of the run that is going on */
+    deq_linear_info *info;   /* [batch] */
+    int u, w, t;             /* slots: rows */
 } linear;
 
 static deq_status apply(void *user, void *out, const void *v, const int64_t *samples, int64_t n)
 {
     (void)samples, (void)n;
     return deq_inner_eval(&((linear *)user)->product, out, v);
+}
+
+static double norm(const deq_states *st, const void *rows, int64_t sample)
+{
+    double sum = 0;
+    for (int64_t i = sample * st->dim; i < (sample + 1) * st->dim; i++) {
+        double x = st->dtype == DEQ_F32 ? (double)((const float *)rows)[i]
+                                        : ((const double *)rows)[i];
+        sum += x * x;
+    }
+    return sqrt(sum);
+}
+
+/* Fixed point -------------------------------------------------------------------------------- */
+
+static void add_rows(const deq_states *st, void *y, const void *x)
+{
+    int64_t n = st->batch * st->dim;
+    if (st->dtype == DEQ_F32)
+        for (int64_t i = 0; i < n; i++) ((float *)y)[i] += ((const float *)x)[i];
+    else
+        for (int64_t i = 0; i < n; i++) ((double *)y)[i] += ((const double *)x)[i];
+}
+
+static deq_status adjoint_map(void *user, void *fu, const void *u, const int64_t *samples,
+                              int64_t n)
+{
+    linear *s = user;
+    (void)samples, (void)n;
+    DEQ_TRY(deq_inner_eval(&s->product, fu, u));
+    add_rows(&s->product.states, fu, s->right);
+    return DEQ_OK;
+}
+
+/* From u = w; a sample that comes to nothing keeps it. */
+static deq_status solve_fixed_point(linear *s, void *u, const void *w)
+{
+    deq_solve_info info = { .struct_size = sizeof info };
+    memcpy(u, w, deq_states_bytes(&s->product.states));
+    s->right = w;
+    DEQ_TRY(deq_solve(u, &info, s->fixed_point, &s->map));
+    for (int64_t b = 0; b < info.batch; b++) {
+        const deq_sample_info *i = &info.sample[b];
+        s->info[b] = (deq_linear_info){ .outcome = i->outcome,
+                                        .fallback = i->best_feval == 0,
+                                        .n_apply = i->n_feval,
+                                        .residual = i->residual,
+                                        .b_norm = norm(&s->product.states, w, b) };
+    }
+    return DEQ_OK;
 }
 
 /* Neumann ------------------------------------------------------------------------------------ */
@@ -66,17 +120,6 @@ static deq_status neumann(linear *s, void *u, void *v, void *t)
 }
 
 /* SHINE -------------------------------------------------------------------------------------- */
-
-static double norm(const deq_states *st, const void *rows, int64_t sample)
-{
-    double sum = 0;
-    for (int64_t i = sample * st->dim; i < (sample + 1) * st->dim; i++) {
-        double x = st->dtype == DEQ_F32 ? (double)((const float *)rows)[i]
-                                        : ((const double *)rows)[i];
-        sum += x * x;
-    }
-    return sqrt(sum);
-}
 
 /* u = w for samples whose estimate is too long, or not finite. */
 static void fall_back(linear *s, void *u, const void *w)
@@ -158,7 +201,9 @@ static deq_status solve(linear *s, void *u, void *w, void *t, void *const *slot,
     }
     case DEQ_GRADIENT_SHINE: return shine(s, u, w, slot, message);
     default: {
-        deq_status status = deq_linear_solve(u, s->info, s->solver, &s->operator, w, NULL);
+        deq_status status = s->fixed_point
+                                ? solve_fixed_point(s, u, w)
+                                : deq_linear_solve(u, s->info, s->solver, &s->operator, w, NULL);
         return status == DEQ_OK ? DEQ_OK : deq_inner_failed(&s->product, status, message);
     }
     }
@@ -188,6 +233,7 @@ static void release_linear(void *self)
 {
     linear *s = self;
     deq_linear_free(s->solver);
+    deq_solver_free(s->fixed_point);
     deq_inner_free(&s->product);
 }
 
@@ -202,6 +248,11 @@ static deq_status make_solver(linear *s, deq_lowering *l)
     };
     if (s->how == DEQ_GRADIENT_PHANTOM_NEUMANN) return DEQ_OK;
     if (s->how == DEQ_GRADIENT_SHINE && o->shine_refine == 0) return DEQ_OK;
+    if (s->how == DEQ_GRADIENT_IFT && o->adjoint_by_solver) {
+        s->map = (deq_map){ .struct_size = sizeof s->map, .eval = adjoint_map, .user = s };
+        return deq_solver_new(&s->fixed_point, l->ctx, &o->adjoint_solver, st->batch, st->dim,
+                              st->dtype);
+    }
     deq_linear_options linear_options = o->adjoint;
     if (s->how == DEQ_GRADIENT_SHINE) linear_options.max_iter = o->shine_refine;
     return deq_linear_new(&s->solver, l->ctx, st->dtype, st->batch, st->dim, &linear_options);

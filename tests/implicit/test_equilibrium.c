@@ -253,6 +253,23 @@ static void ift_sums_the_whole_neumann_series(void **state)
     check_close("ift", u, expected, B * D, 1e-12);
 }
 
+static void the_adjoint_may_be_solved_as_a_fixed_point(void **state)
+{
+    (void)state;
+    static const deq_method methods[] = { DEQ_PICARD, DEQ_ANDERSON, DEQ_BROYDEN };
+    for (int i = 0; i < 3; i++) {
+        deq_equilibrium_options o = tight();
+        double u[B * D], expected[B * D], c[B * D];
+        cotangents(c);
+        o.adjoint_by_solver = true;
+        o.adjoint_solver = o.forward;
+        o.adjoint_solver.method = methods[i];
+        gradient_of_affine(&o, u, c);
+        neumann(expected, c, 200, 1);
+        check_close(deq_method_name(methods[i]), u, expected, B * D, 1e-11);
+    }
+}
+
 static void phantom_neumann_sums_k_damped_terms(void **state)
 {
     (void)state;
@@ -521,6 +538,7 @@ int main(void)
         cmocka_unit_test(equilibria_nest),
         cmocka_unit_test(one_graph_holds_several_equilibria),
         cmocka_unit_test(ift_sums_the_whole_neumann_series),
+        cmocka_unit_test(the_adjoint_may_be_solved_as_a_fixed_point),
         cmocka_unit_test(phantom_neumann_sums_k_damped_terms),
         cmocka_unit_test(phantom_unrolling_equals_the_series_for_an_affine_map),
         cmocka_unit_test(jfb_takes_w_itself),
