@@ -20,20 +20,22 @@ int deq_lower_slot(deq_lowering *l, size_t bytes, deq_stage stage)
 }
 
 /* A constant gets memory when somebody reads it as memory; the program fills it once. */
-static void place_constant(deq_lowering *l, deq_value v)
+static deq_status place_constant(deq_lowering *l, deq_value v)
 {
     const deq_op *op = deq_node_of(l->g, v)->op;
-    if (l->slots[v.id][DEQ_LAYOUT_PLAIN] >= 0) return;
-    if (op != &deq_op_fill && op != &deq_op_constant) return;
+    if (l->slots[v.id][DEQ_LAYOUT_PLAIN] >= 0) return DEQ_OK;
+    if (op != &deq_op_fill && op != &deq_op_constant) return DEQ_OK;
     int slot = deq_lower_slot(l, deq_type_bytes(deq_type_of(l->g, v)), DEQ_STAGE_CONSTANT);
-    if (slot >= 0) l->program->slots[slot].kind = DEQ_SLOT_KEPT;
+    if (slot < 0) return DEQ_ERR_NOMEM;
+    l->program->slots[slot].kind = DEQ_SLOT_KEPT;
     l->slots[v.id][DEQ_LAYOUT_PLAIN] = slot;
+    return DEQ_OK;
 }
 
 int deq_lower_read(deq_lowering *l, deq_value v, deq_layout layout, deq_status *status)
 {
     int *slot = l->slots[v.id];
-    place_constant(l, v);
+    if (*status == DEQ_OK) *status = place_constant(l, v);
     if (slot[layout] >= 0 || *status != DEQ_OK) return slot[layout];
     const deq_type *type = deq_type_of(l->g, v);
     deq_layout other = layout == DEQ_LAYOUT_PLAIN ? DEQ_LAYOUT_CHANNELS_LAST : DEQ_LAYOUT_PLAIN;

@@ -137,7 +137,8 @@ static deq_value fold(deq_graph *g, deq_node n)
                              .out = &result,
                              .threads = 1,
                              .message = message };
-    if (!ready || n.op->kernel(&call) != DEQ_OK) return DEQ_NONE;
+    if (!ready) return deq_graph_fail(g, DEQ_ERR_NOMEM, "%s", deq_last_error(g->ctx));
+    if (n.op->kernel(&call) != DEQ_OK) return DEQ_NONE;
     return deq_constant(g, out[0].dtype, out[0].shape, result);
 }
 
