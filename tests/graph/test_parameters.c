@@ -37,7 +37,7 @@ static void parameters_start_at_cache_lines_of_one_vector(void **state)
         const int64_t counts[] = { 1, line - 1, line, line + 1, 100 };
         int64_t at = 0, elements = 0;
         for (int i = 0; i < 5; i++) {
-            char name[8];
+            char name[32];
             snprintf(name, sizeof name, "p%d", i);
             assert_int_equal(deq_parameters_add(f.p, name, DEQ_SHAPE(counts[i])), DEQ_OK);
             deq_parameter_info info = deq_parameters_info(f.p, i);
@@ -106,7 +106,7 @@ static void parameters_are_found_by_name(void **state)
     (void)state;
     fixture f;
     begin(&f, DEQ_F32);
-    char name[16];
+    char name[32];
     for (int i = 0; i < 100; i++) {
         snprintf(name, sizeof name, "layer%d", i);
         assert_int_equal(deq_parameters_add(f.p, name, DEQ_SHAPE(i + 1)), DEQ_OK);
