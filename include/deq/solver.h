@@ -246,9 +246,12 @@ typedef struct deq_solver_options {
     size_t history_bytes;      /**< cap of the history's memory: depth or memory shrink to fit it;
                                      0 (default): none */
 
-    /** Reproduce the reference library TorchDEQ: stop on the largest residual of the batch, freeze
-     *  nobody, damped residuals, its returned states, its traces and its counts.  Picard, Anderson
-     *  (type II) and Broyden (good) only. */
+    /** Reproduce the reference library TorchDEQ 0.1.0, for comparisons: stop on the largest residual
+     *  of the batch, freeze nobody; damped residuals (Picard), absolute ridge (Anderson), the image
+     *  of the best point returned (both), and its counts: best_feval is its `nstep`, n_iter the
+     *  number of residuals measured, and a trace has 1e8 in front and the lowest value behind.
+     *  Picard, Anderson and Broyden (good), with damping; depth, mixing, ridge; memory, line_search,
+     *  armijo, min_step.  Needs `trace` for Broyden's stall test. */
     bool reference_batch_max;
     bool reference_relative; /**< with it: tolerance `rtol` on relative residuals, else `atol` */
     bool reference_final;    /**< with it: return the last state, never stop early */
@@ -337,7 +340,8 @@ DEQ_API const void *deq_solver_state(const deq_solver *s, int i);
  */
 DEQ_API int deq_solver_state_index(const deq_solver *s, int i);
 
-/** Residuals of one sample, one entry an evaluation of f, the first at z_0. */
+/** Residuals of one sample, one entry an evaluation of f, the first at z_0 (but see
+ *  deq_solver_options.reference_batch_max). */
 typedef struct deq_trace {
     const double *residual; /**< |f(z) - z| */
     const double *relative; /**< |f(z) - z| / |f(z)| */

@@ -31,8 +31,8 @@ static void record(deq_solver *s, int64_t i, double residual, double relative)
     s->sample[i].residual = s->last[i] = residual;
     s->sample[i].relative = s->last[s->b.B + i] = relative;
     if (!s->trace || k >= s->o.max_iter) return;
-    s->trace[i * s->o.max_iter + k] = residual;
-    s->trace[(s->b.B + i) * s->o.max_iter + k] = relative;
+    s->trace[i * (s->o.max_iter + 1) + k] = residual;
+    s->trace[(s->b.B + i) * (s->o.max_iter + 1) + k] = relative;
 }
 
 /* No new best for long, or none worth the name at the floor of the precision: rounding alone makes a
@@ -177,10 +177,9 @@ static void collect(deq_solver *s)
     if (s->map->partial && n_idle * COMPACT_SHARE >= s->b.n) deq_batch_compact(&s->b);
 }
 
-/* States whose index is `round` or, at the end, everything that is left. */
-static void save_states(deq_solver *s, int64_t round)
+void deq_save_states(deq_solver *s, int64_t n_feval)
 {
-    while (s->state_at < s->n_states - 1 && s->state_index[s->state_at] <= round) {
+    while (s->state_at < s->n_states - 1 && s->state_index[s->state_at] <= n_feval) {
         char *out = s->state[s->state_at++];
         memcpy(out, s->result, deq_batch_bytes(&s->b));
         copy_best(s, out, true);
@@ -194,8 +193,7 @@ static int64_t count_active(const deq_solver *s)
     return n;
 }
 
-/* True: go on. */
-static bool observe(deq_solver *s, int64_t n_active)
+bool deq_observe(deq_solver *s, int64_t n_active)
 {
     deq_progress p = { s->info.n_feval, n_active, s->sample_info, s->last, s->last + s->b.B };
     return !s->o.observer || s->o.observer(s->o.observer_user, &p);
@@ -221,7 +219,7 @@ static void begin(deq_solver *s)
     s->state_at = 0;
     s->memory = s->o.memory && deq_memory_fits(s->o.memory, s) ? s->o.memory : NULL;
     s->kind->begin(s);
-    memcpy(s->z, s->result, deq_batch_bytes(&s->b));
+    if (s->z) memcpy(s->z, s->result, deq_batch_bytes(&s->b));
 }
 
 static void summarise(deq_solver *s)
@@ -231,7 +229,8 @@ static void summarise(deq_solver *s)
     info->batch = s->b.B;
     for (int64_t i = 0; i < s->b.B; i++) {
         deq_sample_info *in = &s->sample_info[i];
-        in->n_iter = in->n_feval > 0 ? in->n_feval - 1 - s->sample[i].n_rejected : 0;
+        if (!s->o.reference_batch_max)
+            in->n_iter = in->n_feval > 0 ? in->n_feval - 1 - s->sample[i].n_rejected : 0;
         info->n_outcome[in->outcome]++;
         info->residual = fmax(info->residual, in->residual);
         info->relative = fmax(info->relative, in->relative);
@@ -241,7 +240,6 @@ static void summarise(deq_solver *s)
 static deq_status iterate(deq_solver *s)
 {
     int64_t n_active = s->b.B;
-    begin(s);
     if (s->o.max_iter == 0) {
         stop_all(s);
         n_active = 0;
@@ -250,15 +248,26 @@ static deq_status iterate(deq_solver *s)
         DEQ_TRY(deq_solver_eval(s, s->fz, s->z));
         DEQ_TRY(s->kind->step(s));
         n_active = count_active(s);
-        if (!observe(s, n_active)) {
+        if (!deq_observe(s, n_active)) {
             stop_all(s);
             n_active = 0;
         }
         collect(s);
-        save_states(s, s->info.n_feval);
+        deq_save_states(s, s->info.n_feval);
     }
-    save_states(s, s->o.max_iter);
+    deq_save_states(s, s->o.max_iter);
     return DEQ_OK;
+}
+
+/* The compatibility mode has a loop of its own. */
+static deq_status run(deq_solver *s)
+{
+    begin(s);
+    if (!s->o.reference_batch_max) return iterate(s);
+    deq_status status = s->kind->step(s);
+    deq_save_states(s, s->o.max_iter);
+    copy_best(s, s->result, true);
+    return status;
 }
 
 static deq_status check_map(const deq_solver *s, const deq_map *f)
@@ -286,7 +295,7 @@ deq_status deq_solve(void *z, deq_solve_info *info, deq_solver *s, const deq_map
     DEQ_TRY(check_map(s, f));
     s->map = f;
     s->result = z;
-    deq_status status = s->o.reference_batch_max ? deq_reference_solve(s, z) : iterate(s);
+    deq_status status = run(s);
     if (status != DEQ_OK) {
         copy_best(s, s->result, true);
         s->result = NULL;
@@ -317,7 +326,9 @@ int deq_solver_state_index(const deq_solver *s, int i)
 deq_trace deq_solver_trace(const deq_solver *s, int64_t sample)
 {
     if (!s->trace || sample < 0 || sample >= s->b.B) return (deq_trace){ .length = 0 };
-    const double *residual = s->trace + sample * s->o.max_iter;
-    return (deq_trace){ residual, residual + s->b.B * s->o.max_iter,
-                        s->sample_info[sample].n_feval };
+    int64_t stride = s->o.max_iter + 1;
+    const double *residual = s->trace + sample * stride;
+    return (deq_trace){ residual, residual + s->b.B * stride,
+                        s->o.reference_batch_max ? s->trace_length
+                                                 : s->sample_info[sample].n_feval };
 }

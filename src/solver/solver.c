@@ -48,7 +48,7 @@ static deq_status make(deq_solver *s, int64_t batch, int64_t dim)
     s->last = deq_alloc_array(s->ctx, 2 * B, sizeof *s->last);
     if (!s->sample || !s->sample_info || !s->last) return DEQ_ERR_NOMEM;
     if (s->o.trace) {
-        s->trace = deq_alloc_array(s->ctx, 2 * B * (size_t)s->o.max_iter, sizeof *s->trace);
+        s->trace = deq_alloc_array(s->ctx, 2 * B * ((size_t)s->o.max_iter + 1), sizeof *s->trace);
         if (!s->trace) return DEQ_ERR_NOMEM;
     }
     s->kept = deq_batch_vector(&s->b);
@@ -74,6 +74,11 @@ deq_status deq_solver_new(deq_solver **out, deq_context *ctx, const deq_solver_o
     if (!kind)
         return deq_fail(ctx, DEQ_ERR_ARGUMENT, "solver: no method has the number %d",
                         (int)o.method);
+    if (o.reference_batch_max && o.method != DEQ_PICARD && o.method != DEQ_ANDERSON &&
+        o.method != DEQ_BROYDEN)
+        return deq_fail(ctx, DEQ_ERR_ARGUMENT,
+                        "solver: the reference mode has picard, anderson and broyden, not %s",
+                        deq_method_name(o.method));
     if (batch < 1 || dim < 1)
         return deq_fail(ctx, DEQ_ERR_ARGUMENT,
                         "solver: batch is %lld and dim %lld, both must be >= 1", (long long)batch,
@@ -86,7 +91,7 @@ deq_status deq_solver_new(deq_solver **out, deq_context *ctx, const deq_solver_o
     if (!s) return DEQ_ERR_NOMEM;
     s->ctx = ctx;
     s->o = o;
-    s->kind = kind;
+    s->kind = o.reference_batch_max ? &deq_kind_reference : kind;
     s->dtype = dtype;
     choose_custom(s);
     deq_status status = make(s, batch, dim);
@@ -110,7 +115,7 @@ void deq_solver_free(deq_solver *s)
     deq_release(s->ctx, s->sample, B * sizeof *s->sample);
     deq_release(s->ctx, s->sample_info, B * sizeof *s->sample_info);
     deq_release(s->ctx, s->last, 2 * B * sizeof *s->last);
-    deq_release(s->ctx, s->trace, 2 * B * (size_t)s->o.max_iter * sizeof *s->trace);
+    deq_release(s->ctx, s->trace, 2 * B * ((size_t)s->o.max_iter + 1) * sizeof *s->trace);
     deq_batch_free(&s->b);
     deq_release(s->ctx, s, sizeof *s);
 }

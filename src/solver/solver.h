@@ -72,7 +72,8 @@ struct deq_solver {
     deq_sample *sample;           /* [B] by sample */
     deq_sample_info *sample_info; /* [B] by sample */
     double *last;                 /* [2, B] residual and relative of the last evaluation */
-    double *trace;                /* [2, B, max_iter], or NULL */
+    double *trace;                /* [2, B, max_iter + 1], or NULL */
+    int64_t trace_length;         /* of all samples in the compatibility mode */
     int n_states, *state_index;   /* [n_states] */
     char **state;                 /* [n_states - 1] of [B, dim] by sample; the last is `result` */
     int state_at;                 /* states saved so far */
@@ -116,8 +117,12 @@ deq_status deq_solver_eval(deq_solver *s, void *fz, void *z);
 
 /* options.c */
 deq_status deq_solver_check(deq_context *ctx, const deq_solver_options *o);
-/* reference.c: the loop of the compatibility mode. */
-deq_status deq_reference_prepare(deq_solver *s);
-deq_status deq_reference_solve(deq_solver *s, void *z);
+/* Copy the states whose index is at most n_feval; all that are left when it is max_iter. */
+void deq_save_states(deq_solver *s, int64_t n_feval);
+/* Tell the observer; false: it wants the end. */
+bool deq_observe(deq_solver *s, int64_t n_active);
+
+/* reference.c: its step is a whole solve. */
+extern const deq_method_kind deq_kind_reference;
 
 #endif
