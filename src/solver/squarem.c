@@ -9,8 +9,10 @@
  *   z'  = z_0 + 2 a r + a^2 v;  a = 1 gives z_2                (2)
  *   z_0 = f(z')                                                (3)
  *
- * `longest` begins at 1 and grows fourfold whenever it held a back.  A z' whose residual exceeds
- * that of z_1 is dropped for z_2, and `longest` shrinks.
+ * `longest` begins at 1 and grows GROWTH-fold whenever it held a back.  A z' whose residual exceeds
+ * TOLERATED times that of z_1 is dropped for z_2, and `longest` shrinks.  Some growth must be allowed:
+ * a long step that removes the slowest component of the error stretches the fast ones, which the
+ * next steps remove.
  */
 #include "solver/solver.h"
 #include "solver/vector.h"
@@ -18,6 +20,7 @@
 #include <math.h>
 
 #define GROWTH 4
+#define TOLERATED 10
 
 typedef struct squarem {
     int at;         /* what is evaluated: 0: z_0, 1: z_1, 2: z' */
@@ -60,7 +63,7 @@ static void step(void *user, const deq_custom_step *s)
         extrapolate(&d, s, q);
         q->at = 2;
     } else {
-        bool good = s->residual <= q->residual;
+        bool good = s->residual <= TOLERATED * q->residual;
         if (good && q->a == q->longest) q->longest *= GROWTH;
         if (!good) q->longest = fmax(1, q->longest / GROWTH);
         deq_vector_copy(&d, s->z_next, good || q->a == 1 ? s->fz : s->vectors[Z2]); /* (3) */
