@@ -40,6 +40,9 @@ typedef enum deq_gradient {
     DEQ_GRADIENT_REVERSIBLE       /**< coupled iteration, inverted backwards (arXiv 2509.12917) */
 } deq_gradient;
 
+/** Build the scalar loss of the outer problem from the states; see deq_equilibrium_options. */
+typedef deq_value deq_outer_loss_fn(deq_graph *g, const deq_value *z, void *user);
+
 /** Settings of an equilibrium.  Start from deq_equilibrium_defaults(). */
 typedef struct deq_equilibrium_options {
     size_t struct_size;         /**< sizeof(deq_equilibrium_options) */
@@ -53,6 +56,13 @@ typedef struct deq_equilibrium_options {
     double tau;       /**< phantom, unroll, reversible: damping in (0, 1]; default 1 */
     int shine_refine; /**< SHINE: applications of J by the adjoint solver from there; default 0 */
     double shine_fallback; /**< SHINE: u = w where |u| > this times |w|; 0 never; default 1.3 */
+    /** SHINE with forward.method DEQ_ADJOINT_BROYDEN: the loss whose gradient at intermediate states
+     *  directs extra updates (outer-problem awareness, forward.adjoint_broyden.outer_every); built
+     *  on the graph like the cell.  NULL (default): none. */
+    deq_outer_loss_fn *outer_loss;
+    void *outer_user; /**< passed to outer_loss */
+    bool keep_memory; /**< start each solve from what the solver learned in the last one, besides
+                         z0; default false */
 } deq_equilibrium_options;
 
 /** What a solve reports, as values of the graph that a program can have among its outputs. */

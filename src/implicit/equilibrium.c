@@ -44,29 +44,6 @@ static bool check_options(deq_graph *g, const deq_equilibrium_options *o)
     return deq_graph_status(g) == DEQ_OK;
 }
 
-static bool check_states(deq_graph *g, const deq_value *z0, int n)
-{
-    if (n < 1 || n > DEQ_MAX_STATES)
-        deq_graph_fail(g, DEQ_ERR_ARGUMENT, "equilibrium: %d states, expected 1 to %d", n,
-                       DEQ_MAX_STATES);
-    for (int i = 0; i < n && deq_graph_status(g) == DEQ_OK; i++) {
-        char text[256];
-        deq_type t = deq_value_type(g, z0[i]), first = deq_value_type(g, z0[0]);
-        if (t.dtype != DEQ_F32 && t.dtype != DEQ_F64)
-            deq_graph_fail(g, DEQ_ERR_DTYPE, "equilibrium: state %d is %s, expected f32 or f64", i,
-                           deq_type_format(text, sizeof text, &t));
-        else if (t.shape.rank < 1)
-            deq_graph_fail(g, DEQ_ERR_SHAPE, "equilibrium: state %d is a scalar, expected [B, ...]",
-                           i);
-        else if (t.dtype != first.dtype || t.shape.dim[0] != first.shape.dim[0])
-            deq_graph_fail(g, DEQ_ERR_SHAPE,
-                           "equilibrium: state %d, %s, has another dtype or batch "
-                           "than state 0",
-                           i, deq_type_format(text, sizeof text, &t));
-    }
-    return deq_graph_status(g) == DEQ_OK;
-}
-
 static bool check_supervision(deq_graph *g, const deq_equilibrium_options *o,
                               const deq_supervision *s)
 {
@@ -140,8 +117,8 @@ typedef struct build {
     deq_graph *g;
     const deq_equilibrium_options *o;
     const deq_supervision *s;
-    const deq_body *body;
-    const deq_value *captured;
+    deq_body *body, *outer; /* outer: z -> gradient of the outer loss, or NULL */
+    const deq_value *captured, *outer_captured;
     deq_value *out;
 } build;
 
@@ -180,21 +157,24 @@ static void no_report(deq_graph *g, deq_equilibrium_report *report, deq_value z)
 
 /* Nodes -------------------------------------------------------------------------------------- */
 
-static void add_node(deq_graph *g, const deq_op *op, deq_value *out, int n_out, deq_implicit *m,
-                     const deq_value *z0, const deq_value *captured)
+/* Inputs: z0, what the cell captured, what the outer loss captured. */
+static void add_node(build *b, const deq_op *op, deq_value *out, int n_out, deq_implicit *m,
+                     const deq_value *z0)
 {
-    int s = m->body->n_states, c = m->body->n_captured;
+    deq_graph *g = b->g;
+    int s = m->body->n_states, c = m->body->n_captured, o = m->outer ? m->outer->n_captured : 0;
     deq_implicit_attr a;
     memset(&a, 0, sizeof a);
     a.implicit = m;
-    deq_value *in = deq_arena_alloc(&g->arena, (size_t)(s + c) * sizeof *in);
+    deq_value *in = deq_arena_alloc(&g->arena, (size_t)(s + c + o) * sizeof *in);
     if (!in) {
         deq_graph_fail(g, DEQ_ERR_NOMEM, "%s", deq_last_error(g->ctx));
         return;
     }
     memcpy(in, z0, (size_t)s * sizeof *in);
-    memcpy(in + s, captured, (size_t)c * sizeof *in);
-    deq_emit(g, op, &a, sizeof a, in, s + c, out, n_out);
+    memcpy(in + s, b->captured, (size_t)c * sizeof *in);
+    if (o) memcpy(in + s + c, b->outer_captured, (size_t)o * sizeof *in);
+    deq_emit(g, op, &a, sizeof a, in, s + c + o, out, n_out);
 }
 
 /* The states of saved state `at`, cut out of the rows [n - 1, B, d]. */
@@ -217,12 +197,12 @@ static void solved(build *b, const deq_value *z0, deq_equilibrium_report *report
     int n = b->body->n_states, saved = deq_implicit_n_saved(&b->o->forward);
     int n_out = n + DEQ_REPORT_VALUES + 1 + (saved > 1);
     deq_value out[DEQ_MAX_OUTPUTS] = { { 0 } }, h[DEQ_MAX_STATES];
-    deq_implicit *m = deq_implicit_new((deq_body *)(uintptr_t)b->body, b->o);
+    deq_implicit *m = deq_implicit_new(b->body, b->outer, b->o);
     if (!m) {
         deq_graph_fail(g, DEQ_ERR_NOMEM, "%s", deq_last_error(g->ctx));
         return;
     }
-    add_node(g, &deq_op_equilibrium, out, n_out, m, z0, b->captured);
+    add_node(b, &deq_op_equilibrium, out, n_out, m, z0);
     deq_implicit_release(m); /* the node holds it now */
     const deq_value *r = out + n;
     if (report)
@@ -242,14 +222,36 @@ static void coupled(build *b, const deq_value *z0)
 {
     deq_value out[2 * DEQ_MAX_STATES] = { { 0 } };
     int n = b->body->n_states;
-    deq_implicit *m = deq_implicit_new((deq_body *)(uintptr_t)b->body, b->o);
+    deq_implicit *m = deq_implicit_new(b->body, NULL, b->o);
     if (!m) {
         deq_graph_fail(b->g, DEQ_ERR_NOMEM, "%s", deq_last_error(b->g->ctx));
         return;
     }
-    add_node(b->g, &deq_op_reversible, out, 2 * n, m, z0, b->captured);
+    add_node(b, &deq_op_reversible, out, 2 * n, m, z0);
     deq_implicit_release(m); /* the node holds it now */
     for (int i = 0; i < n; i++) b->out[i] = out[i];
+}
+
+/* The outer loss as a cell that maps the states to its gradient. */
+typedef struct outer_problem {
+    deq_outer_loss_fn *loss;
+    void *user;
+    int n_states;
+} outer_problem;
+
+static void outer_cell(deq_graph *g, const deq_value *z, deq_value *grads, void *user)
+{
+    const outer_problem *o = user;
+    deq_value loss = o->loss(g, z, o->user);
+    deq_vjp(g, grads, &loss, NULL, 1, z, o->n_states);
+}
+
+static bool trace_outer(build *b, const deq_value *z0, int n_states)
+{
+    outer_problem problem = { b->o->outer_loss, b->o->outer_user, n_states };
+    if (!problem.loss || b->o->forward.method != DEQ_ADJOINT_BROYDEN) return true;
+    b->outer = deq_body_trace(b->g, outer_cell, &problem, z0, n_states, &b->outer_captured);
+    return b->outer != NULL;
 }
 
 deq_status deq_equilibrium_supervised(deq_graph *g, deq_value *z, deq_cell_fn *cell, void *user,
@@ -263,13 +265,17 @@ deq_status deq_equilibrium_supervised(deq_graph *g, deq_value *z, deq_cell_fn *c
     build b = { .g = g, .o = &o, .s = &s, .out = z };
     if (!check_options(g, &o) || !check_supervision(g, &o, &s)) return deq_graph_status(g);
     for (int i = 0; i < deq_supervised_count(&o, &s) * n_states; i++) z[i] = (deq_value){ -1 };
-    if (!check_states(g, z0, n_states)) return deq_graph_status(g);
+    if (!deq_check_states(g, z0, n_states)) return deq_graph_status(g);
     if (o.gradient == DEQ_GRADIENT_REVERSIBLE && o.tau == 1)
         deq_graph_fail(g, DEQ_ERR_ARGUMENT,
                        "equilibrium: the reversible iteration needs tau (its beta) below 1");
     deq_body *body = deq_body_trace(g, cell, user, z0, n_states, &b.captured);
     if (!body) return deq_graph_status(g);
     b.body = body;
+    if (!trace_outer(&b, z0, n_states)) {
+        deq_body_release(body);
+        return deq_graph_status(g);
+    }
     if (o.gradient == DEQ_GRADIENT_UNROLL) {
         unroll(&b, z0, o.forward.max_iter);
         if (report) no_report(g, report, z0[0]);
@@ -280,6 +286,7 @@ deq_status deq_equilibrium_supervised(deq_graph *g, deq_value *z, deq_cell_fn *c
         solved(&b, z0, report);
     }
     deq_body_release(body);
+    deq_body_release(b.outer);
     return deq_graph_status(g);
 }
 

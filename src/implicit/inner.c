@@ -25,42 +25,45 @@ static deq_status product_graph(deq_inner *inner, deq_graph *g, const deq_body *
     return deq_jvp(g, inner->out, fz, b->n_states, inner->z, inner->in, b->n_states);
 }
 
-static deq_value *captured_inputs(deq_lowering *l, deq_graph *g, const deq_body *b)
+static void captured_inputs(deq_value *c, deq_graph *g, const deq_body *b)
 {
-    deq_value *c = deq_lower_alloc(l, ((size_t)b->n_captured + 1) * sizeof *c);
-    for (int i = 0; c && i < b->n_captured; i++) {
+    for (int i = 0; i < b->n_captured; i++) {
         char name[16];
         const deq_node *n = deq_node_of(b->g, b->captured[i]);
         deq_type t = *deq_type_of(b->g, b->captured[i]);
         snprintf(name, sizeof name, "c%d", i);
         c[i] = deq_input(g, name, n->stage, t.dtype, t.shape);
     }
-    return c;
 }
 
 /* The body's own graph, or a new one built from it, compiled. */
-static deq_status build(deq_inner *inner, deq_lowering *l, const deq_body *b, deq_inner_kind kind)
+deq_status deq_inner_build(deq_inner *inner, deq_value *captured, deq_context *ctx,
+                           const deq_compile_options *options, const deq_body *b,
+                           deq_inner_kind kind)
 {
     deq_value native[2 * DEQ_MAX_STATES];
-    deq_compile_options o = *l->options;
+    deq_compile_options o = *options;
+    *inner = (deq_inner){
+        .ctx = ctx, .states = deq_states_of(b), .n_captured = b->n_captured, .captured = captured
+    };
     deq_graph *g = NULL;
     deq_status status = DEQ_OK;
-    if (kind == DEQ_INNER_MAP) {
+    bool is_map = kind == DEQ_INNER_MAP || kind == DEQ_INNER_PLAIN;
+    if (is_map) {
         memcpy(inner->in, b->z, (size_t)b->n_states * sizeof *inner->in);
         memcpy(inner->out, b->fz, (size_t)b->n_states * sizeof *inner->out);
         inner->captured = b->captured;
     } else {
-        DEQ_TRY(deq_graph_new(&g, l->ctx));
-        inner->captured = captured_inputs(l, g, b);
-        status = inner->captured ? product_graph(inner, g, b, kind) : DEQ_ERR_NOMEM;
+        DEQ_TRY(deq_graph_new(&g, ctx));
+        captured_inputs(captured, g, b);
+        status = product_graph(inner, g, b, kind);
     }
     for (int i = 0; i < b->n_states; i++) {
         native[i] = inner->in[i];
         native[b->n_states + i] = inner->out[i];
     }
     o.native = native;
-    o.n_native = 2 * b->n_states;
-    o.threads = l->threads;
+    o.n_native = kind == DEQ_INNER_PLAIN ? 0 : 2 * b->n_states;
     if (status == DEQ_OK)
         status = deq_compile(&inner->program, g ? g : b->g, inner->out, b->n_states, &o);
     deq_graph_free(g);
@@ -70,9 +73,12 @@ static deq_status build(deq_inner *inner, deq_lowering *l, const deq_body *b, de
 deq_status deq_inner_new(deq_inner *inner, deq_lowering *l, const deq_body *body,
                          deq_inner_kind kind)
 {
-    *inner =
-        (deq_inner){ .ctx = l->ctx, .states = deq_states_of(body), .n_captured = body->n_captured };
-    return build(inner, l, body, kind);
+    deq_compile_options o = *l->options;
+    deq_value *captured = deq_lower_alloc(l, ((size_t)body->n_captured + 1) * sizeof *captured);
+    *inner = (deq_inner){ .ctx = l->ctx };
+    if (!captured) return DEQ_ERR_NOMEM;
+    o.threads = l->threads;
+    return deq_inner_build(inner, captured, l->ctx, &o, body, kind);
 }
 
 void deq_inner_free(deq_inner *inner)

@@ -11,7 +11,8 @@
 #include "implicit/states.h"
 
 typedef enum deq_inner_kind {
-    DEQ_INNER_MAP, /* z -> f(z; c) */
+    DEQ_INNER_MAP,   /* z -> f(z; c) */
+    DEQ_INNER_PLAIN, /* the same, on plain rows */
     DEQ_INNER_VJP, /* u -> u J(z; c), z fixed */
     DEQ_INNER_JVP  /* u -> J(z; c) u, z fixed */
 } deq_inner_kind;
@@ -29,6 +30,11 @@ typedef struct deq_inner {
 /* Compile; `l` is the lowering of the program around.  Free with deq_inner_free(). */
 deq_status deq_inner_new(deq_inner *inner, deq_lowering *l, const deq_body *body,
                          deq_inner_kind kind);
+/* The same outside of any program.  `captured` is room for body->n_captured values; it and the body
+ * must live as long as the inner program. */
+deq_status deq_inner_build(deq_inner *inner, deq_value *captured, deq_context *ctx,
+                           const deq_compile_options *options, const deq_body *body,
+                           deq_inner_kind kind);
 void deq_inner_free(deq_inner *inner);
 
 /* Where the captured values are now. */

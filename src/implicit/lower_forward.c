@@ -9,9 +9,11 @@ typedef struct forward {
     deq_places places;
     deq_inner f;
     deq_inner vjp, jvp; /* compiled for the methods that ask for them */
+    deq_inner outer;    /* z -> gradient of the outer loss */
     deq_solver *solver;
     deq_solver_memory *memory;
     deq_map map;
+    bool keep_memory;
     int z;      /* slot: the solver's rows */
     int points; /* slot: where vjp and jvp are taken, or -1 */
     void *point[DEQ_MAX_STATES];
@@ -50,6 +52,23 @@ static deq_status jvp(void *user, void *jv, const void *v, const int64_t *sample
 {
     (void)samples, (void)n;
     return deq_inner_eval(&((forward *)user)->jvp, jv, v);
+}
+
+/* The gradient of the outer loss, on plain states. */
+static deq_status outer_gradient(void *user, void *grad, const void *z, const int64_t *samples,
+                                 int64_t n)
+{
+    forward *s = user;
+    void *data[DEQ_MAX_STATES];
+    (void)samples, (void)n;
+    deq_inner_export(&s->f, s->point, (void *)(uintptr_t)z);
+    for (int i = 0; i < s->f.states.n; i++)
+        DEQ_TRY(deq_program_bind(s->outer.program, s->outer.in[i], s->point[i]));
+    DEQ_TRY(deq_program_run_stage(s->outer.program, DEQ_STAGE_STATE));
+    for (int i = 0; i < s->f.states.n; i++)
+        data[i] = deq_program_data(s->outer.program, s->outer.out[i]);
+    deq_inner_import(&s->f, grad, data);
+    return DEQ_OK;
 }
 
 /* Running ------------------------------------------------------------------------------------ */
@@ -92,7 +111,12 @@ static deq_status begin(forward *s, void *const *slot)
 {
     deq_inner *all[3] = { &s->f, &s->vjp, &s->jvp };
     for (int i = 0; i < 3; i++)
-        if (all[i]->program) DEQ_TRY(deq_places_bind(&s->places, all[i], slot));
+        if (all[i]->program) DEQ_TRY(deq_places_bind(s->places.captured, all[i], slot));
+    if (s->outer.program) {
+        DEQ_TRY(deq_places_bind(s->places.captured + s->f.n_captured, &s->outer, slot));
+        DEQ_TRY(deq_inner_run_injected(&s->outer));
+    }
+    if (s->memory && !s->keep_memory) deq_solver_memory_clear(s->memory);
     char *at = s->points >= 0 ? slot[s->points] : NULL;
     for (int i = 0; at && i < s->places.n_states; i++) {
         s->point[i] = at;
@@ -132,6 +156,7 @@ static void release_forward(void *self)
     deq_inner_free(&s->f);
     deq_inner_free(&s->vjp);
     deq_inner_free(&s->jvp);
+    deq_inner_free(&s->outer);
 }
 
 /* Lowering ----------------------------------------------------------------------------------- */
@@ -159,9 +184,15 @@ static deq_status make_products(forward *s, deq_lowering *l, const deq_body *b, 
 static deq_status make_solver(forward *s, deq_lowering *l, const deq_implicit *m)
 {
     deq_solver_options o = m->options.forward;
-    if (m->options.gradient == DEQ_GRADIENT_SHINE) {
+    if (m->options.gradient == DEQ_GRADIENT_SHINE || m->options.keep_memory) {
         DEQ_TRY(deq_solver_memory_new(&s->memory, l->ctx));
         o.memory = s->memory;
+    }
+    s->keep_memory = m->options.keep_memory;
+    if (m->outer) {
+        DEQ_TRY(deq_inner_new(&s->outer, l, m->outer, DEQ_INNER_PLAIN));
+        o.adjoint_broyden.outer_gradient = outer_gradient;
+        o.adjoint_broyden.outer_user = s;
     }
     return deq_solver_new(&s->solver, l->ctx, &o, s->f.states.batch, s->f.states.dim,
                           s->f.states.dtype);
@@ -194,7 +225,9 @@ deq_status deq_lower_equilibrium(deq_lowering *l, const deq_node *n)
     deq_status status = prepare(s, l, n);
     deq_inner *all[3] = { &s->f, &s->vjp, &s->jvp };
     for (int i = 0; i < 3 && status == DEQ_OK; i++)
-        if (all[i]->program) status = deq_lower_parameters(l, &s->places, all[i]);
+        if (all[i]->program) status = deq_lower_parameters(l, s->places.captured, all[i]);
+    if (status == DEQ_OK && s->outer.program)
+        status = deq_lower_parameters(l, s->places.captured + s->f.n_captured, &s->outer);
     if (status != DEQ_OK) {
         release_forward(s);
         return status;

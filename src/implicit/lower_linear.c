@@ -214,7 +214,7 @@ static deq_status run_linear(void *self, void *const *slot, char *message)
     linear *s = self;
     void *z[DEQ_MAX_STATES], *data[DEQ_MAX_STATES];
     deq_places_data(&s->places, s->places.first, slot, z);
-    deq_status status = deq_places_bind(&s->places, &s->product, slot);
+    deq_status status = deq_places_bind(s->places.captured, &s->product, slot);
     if (status == DEQ_OK) status = deq_inner_bind_point(&s->product, z);
     if (status == DEQ_OK) status = deq_inner_run_injected(&s->product);
     if (status != DEQ_OK) return deq_inner_failed(&s->product, status, message);
@@ -285,7 +285,7 @@ deq_status deq_lower_implicit_solve(deq_lowering *l, const deq_node *n)
     linear *s = deq_lower_alloc(l, sizeof *s);
     if (!s) return DEQ_ERR_NOMEM;
     deq_status status = prepare(s, l, n);
-    if (status == DEQ_OK) status = deq_lower_parameters(l, &s->places, &s->product);
+    if (status == DEQ_OK) status = deq_lower_parameters(l, s->places.captured, &s->product);
     if (status != DEQ_OK) {
         release_linear(s);
         return status;

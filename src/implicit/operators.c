@@ -30,13 +30,16 @@ static bool copy_pointed(deq_implicit *m)
     return true;
 }
 
-deq_implicit *deq_implicit_new(deq_body *body, const deq_equilibrium_options *options)
+deq_implicit *deq_implicit_new(deq_body *body, deq_body *outer,
+                               const deq_equilibrium_options *options)
 {
     deq_implicit *m = deq_alloc(body->ctx, sizeof *m);
     if (!m) return NULL;
-    *m = (deq_implicit){
-        .ctx = body->ctx, .references = 1, .body = deq_body_retain(body), .options = *options
-    };
+    *m = (deq_implicit){ .ctx = body->ctx,
+                         .references = 1,
+                         .body = deq_body_retain(body),
+                         .outer = outer ? deq_body_retain(outer) : NULL,
+                         .options = *options };
     if (!copy_pointed(m)) {
         deq_implicit_release(m);
         return NULL;
@@ -48,6 +51,7 @@ void deq_implicit_release(deq_implicit *m)
 {
     if (!m || --m->references > 0) return;
     deq_body_release(m->body);
+    deq_body_release(m->outer);
     if (m->state_index) deq_release(m->ctx, m->state_index, index_bytes(m));
     deq_release(m->ctx, m, sizeof *m);
 }

@@ -2,7 +2,7 @@
 /*
  * The two operators under every equilibrium.  z are its states, c what its cell captured, J = df/dz.
  *
- *   equilibrium    z0, c        -> z* = f(z*; c), report, memory, [saved]
+ *   equilibrium    z0, c, [o]   -> z* = f(z*; c), report, memory; o: captured by the outer loss, [saved]
  *   implicit_solve z, c, w, [m] -> u,  u (I - J) = w   (transposed, an adjoint)
  *                                  or  (I - J) u = w   (a tangent), with J at z; report
  *
@@ -30,12 +30,15 @@ typedef struct deq_implicit {
     deq_context *ctx;
     int references;
     deq_body *body;
+    deq_body *outer;                 /* z -> gradient of the outer loss, or NULL */
     deq_equilibrium_options options; /* what it points to is copied below */
     deq_custom_method custom;
     int *state_index; /* [options.forward.n_state_index] or NULL */
 } deq_implicit;
 
-deq_implicit *deq_implicit_new(deq_body *body, const deq_equilibrium_options *options);
+/* outer may be NULL. */
+deq_implicit *deq_implicit_new(deq_body *body, deq_body *outer,
+                               const deq_equilibrium_options *options);
 void deq_implicit_release(deq_implicit *implicit);
 
 typedef struct deq_implicit_attr {

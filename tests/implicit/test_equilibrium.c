@@ -195,7 +195,7 @@ static const double W[D * D] = { 0.2, -0.1, 0.4, 0.3, 0.1, 0.5,  -0.3, 0.2,
                                  0.0, 0.3,  0.1, 0.4, 0.2, -0.2, 0.1,  0.3 };
 
 /* dl/dx of l = sum(c z*), z* = z W'/4 + x, by some estimator: u = c A with A ~ (I - W/4)^-1. */
-static void gradient_of_affine(const deq_equilibrium_options *o, double *u, const double *cotangent)
+static void gradient_of(op_build_fn *build, const void *user, double *u, const double *cotangent)
 {
     deq_context *ctx = test_context();
     deq_graph *g;
@@ -205,7 +205,7 @@ static void gradient_of_affine(const deq_equilibrium_options *o, double *u, cons
     deq_value x = deq_input(g, "x", DEQ_STAGE_INJECTED, DEQ_F64, DEQ_SHAPE(B, D)), dx;
     deq_value in[2] = { w, x };
     deq_value c = deq_constant(g, DEQ_F64, DEQ_SHAPE(B, D), cotangent);
-    deq_value z = build_affine(g, in, 2, o);
+    deq_value z = build(g, in, 2, user);
     assert_int_equal(deq_vjp(g, &dx, &z, &c, 1, &x, 1), DEQ_OK);
     assert_int_equal(deq_compile(&p, g, &dx, 1, NULL), DEQ_OK);
     double data[B * D];
@@ -217,6 +217,11 @@ static void gradient_of_affine(const deq_equilibrium_options *o, double *u, cons
     deq_program_free(p);
     deq_graph_free(g);
     deq_context_free(ctx);
+}
+
+static void gradient_of_affine(const deq_equilibrium_options *o, double *u, const double *cotangent)
+{
+    gradient_of(build_affine, o, u, cotangent);
 }
 
 /* u = sum_{i<k} tau w (tau J + (1 - tau) I)^i with J = W/4, in plain loops. */
@@ -341,6 +346,53 @@ static void shine_is_exact_once_broyden_knows_the_affine_map(void **state)
     o.shine_refine = 50;
     gradient_of_affine(&o, u, c);
     check_close("shine, refined", u, expected, B * D, 1e-10);
+}
+
+/* With the outer gradient among the directions visited, the estimate is exact where it matters. */
+static deq_value outer_sum(deq_graph *g, const deq_value *z, void *user)
+{
+    return deq_sum(g, deq_mul(g, z[0], *(deq_value *)user), DEQ_ALL_AXES, false);
+}
+
+typedef struct outer_case {
+    deq_equilibrium_options o;
+    const double *cotangent;
+} outer_case;
+
+static deq_value build_outer(deq_graph *g, const deq_value *in, int n_in, const void *user)
+{
+    const outer_case *c = user;
+    deq_value cotangent = deq_constant(g, DEQ_F64, DEQ_SHAPE(B, D), c->cotangent);
+    deq_equilibrium_options o = c->o;
+    (void)n_in;
+    o.outer_loss = outer_sum;
+    o.outer_user = &cotangent;
+    dense d = { in[0], in[1] };
+    return deq_equilibrium(g, affine_cell, &d, zeros_like(g, in[1]), &o, NULL);
+}
+
+static void outer_awareness_sharpens_shine(void **state)
+{
+    (void)state;
+    double exact[B * D], plain[B * D], aware[B * D], c[B * D];
+    deq_equilibrium_options o = tight();
+    cotangents(c);
+    gradient_of_affine(&o, exact, c);
+    o.gradient = DEQ_GRADIENT_SHINE;
+    o.shine_fallback = 0;
+    o.forward.method = DEQ_ADJOINT_BROYDEN;
+    o.forward.atol = 1e-6;
+    gradient_of_affine(&o, plain, c);
+    outer_case with = { o, c };
+    with.o.forward.adjoint_broyden.outer_every = 2;
+    gradient_of(build_outer, &with, aware, c);
+    double error[2] = { 0, 0 };
+    for (int i = 0; i < B * D; i++) {
+        error[0] += pow(plain[i] - exact[i], 2);
+        error[1] += pow(aware[i] - exact[i], 2);
+    }
+    assert_true(error[1] < error[0]);
+    check_close("outer-problem-aware", aware, exact, B * D, 0.02);
 }
 
 /* The reversible gradient is that of the computation: of 2 N evaluations, without storing them. */
@@ -544,6 +596,7 @@ int main(void)
         cmocka_unit_test(jfb_takes_w_itself),
         cmocka_unit_test(a_long_unroll_is_the_implicit_gradient),
         cmocka_unit_test(shine_is_exact_once_broyden_knows_the_affine_map),
+        cmocka_unit_test(outer_awareness_sharpens_shine),
         cmocka_unit_test(the_reversible_gradient_is_that_of_the_computation),
         cmocka_unit_test(the_report_counts_evaluations_and_names_the_outcome),
         cmocka_unit_test(a_cell_that_changes_the_type_is_refused),
