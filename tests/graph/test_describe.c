@@ -197,8 +197,7 @@ static void json_parses_whatever_values_are_called(void **state)
         "plain",
         "quote \" and \\ backslash",
         "tab\tnewline\n\x01\x1f\x7f",
-        "gr\xc3\xbc\xc3\x9f"
-        "e",
+        "\xc3\xbc\xc3\x9f \xc3\xa9",
         "\xe2\x88\x87 nabla",
         "bad \xff\xfe bytes",
         "cut \xc3",
