@@ -19,7 +19,7 @@
 set -euo pipefail
 
 build=(cmake ninja-build make gcc libc6-dev pkg-config libdnnl-dev)
-test=("${build[@]}" g++ binutils libcmocka-dev libjansson-dev)
+test=("${build[@]}" g++ binutils libcmocka-dev libsundials-dev libjansson-dev)
 bench=("${build[@]}")
 docs=(cmake make doxygen)
 format=(git clang-format)
