@@ -40,7 +40,7 @@ headers='
     solver     outcome linear minimise reversible scalar solver splitting
     graph      graph parameters op op/ program gradient_check
     backend    info
-    implicit   equilibrium
+    implicit   audit cell_map equilibrium normalise_weight regularise spectral supervision
     *          deq
 '
 # Only src/backend knows the library below the kernels, and intrinsics.  One benchmark times that

@@ -164,6 +164,29 @@ void deq_body_release(deq_body *body)
     deq_release(body->ctx, body, sizeof *body);
 }
 
+bool deq_check_states(deq_graph *g, const deq_value *z0, int n)
+{
+    if (n < 1 || n > DEQ_MAX_STATES)
+        deq_graph_fail(g, DEQ_ERR_ARGUMENT, "equilibrium: %d states, expected 1 to %d", n,
+                       DEQ_MAX_STATES);
+    for (int i = 0; i < n && deq_graph_status(g) == DEQ_OK; i++) {
+        char text[256];
+        deq_type t = deq_value_type(g, z0[i]), first = deq_value_type(g, z0[0]);
+        if (t.dtype != DEQ_F32 && t.dtype != DEQ_F64)
+            deq_graph_fail(g, DEQ_ERR_DTYPE, "equilibrium: state %d is %s, expected f32 or f64", i,
+                           deq_type_format(text, sizeof text, &t));
+        else if (t.shape.rank < 1)
+            deq_graph_fail(g, DEQ_ERR_SHAPE, "equilibrium: state %d is a scalar, expected [B, ...]",
+                           i);
+        else if (t.dtype != first.dtype || t.shape.dim[0] != first.shape.dim[0])
+            deq_graph_fail(g, DEQ_ERR_SHAPE,
+                           "equilibrium: state %d, %s, has another dtype or batch "
+                           "than state 0",
+                           i, deq_type_format(text, sizeof text, &t));
+    }
+    return deq_graph_status(g) == DEQ_OK;
+}
+
 static bool check_cell(deq_graph *g, const deq_value *z0, const deq_value *fz, int n)
 {
     for (int i = 0; i < n && g->status == DEQ_OK; i++) {

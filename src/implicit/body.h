@@ -29,6 +29,10 @@ typedef struct deq_body {
     size_t bytes;        /* of the block that holds the three arrays */
 } deq_body;
 
+/* Whether n values can be the states of one equilibrium: floating, of one dtype and batch.  Else the
+ * graph is marked. */
+bool deq_check_states(deq_graph *g, const deq_value *z, int n);
+
 /* Trace `cell` on g for states of the types of z0.  outer[i] receives the value of g that the body
  * captures as captured[i]; it is allocated in g's arena.  NULL after marking the graph. */
 deq_body *deq_body_trace(deq_graph *g, deq_cell_fn *cell, void *user, const deq_value *z0,

@@ -9,7 +9,7 @@
  * The reverse-over-jvp form has the value (2) and the derivative (3):  |held r|^2 + 2 (s - held s),
  * s = eps' J r by one jvp.  No reverse pass runs through a reverse pass.
  */
-#include "op/op.h"
+#include "implicit/body.h"
 #include "tensor/random.h"
 
 #include <deq/op.h>
@@ -69,30 +69,14 @@ static bool check_options(deq_graph *g, const deq_jacobian_options *o, deq_value
     return deq_graph_status(g) == DEQ_OK;
 }
 
-static bool check_states(point *p, const deq_value *z_star)
+static bool check_point(point *p, const deq_value *z_star)
 {
-    char text[256];
-    if (p->n < 1 || p->n > DEQ_MAX_STATES) {
-        deq_graph_fail(p->g, DEQ_ERR_ARGUMENT, "jacobian penalty: %d states, expected 1 to %d",
-                       p->n, DEQ_MAX_STATES);
-        return false;
+    if (!deq_check_states(p->g, z_star, p->n)) return false;
+    for (int i = 0; i < p->n; i++) {
+        p->type[i] = deq_value_type(p->g, z_star[i]);
+        p->batch = p->type[i].shape.dim[0];
+        p->dim += deq_shape_count(&p->type[i].shape) / p->batch;
     }
-    for (int i = 0; i < p->n && deq_graph_status(p->g) == DEQ_OK; i++) {
-        deq_type t = p->type[i] = deq_value_type(p->g, z_star[i]);
-        if (t.dtype != DEQ_F32 && t.dtype != DEQ_F64)
-            deq_graph_fail(p->g, DEQ_ERR_DTYPE,
-                           "jacobian penalty: state %d is %s, expected f32 or f64", i,
-                           deq_type_format(text, sizeof text, &t));
-        else if (t.shape.rank < 1 || t.shape.dim[0] != p->type[0].shape.dim[0] ||
-                 t.dtype != p->type[0].dtype)
-            deq_graph_fail(p->g, DEQ_ERR_SHAPE,
-                           "jacobian penalty: state %d, %s, is no batch like state 0", i,
-                           deq_type_format(text, sizeof text, &t));
-        else
-            p->dim += deq_shape_count(&t.shape) / t.shape.dim[0];
-    }
-    if (deq_graph_status(p->g) != DEQ_OK) return false;
-    p->batch = p->type[0].shape.dim[0];
     if (p->o->probe == DEQ_PROBE_EXACT && p->dim > DEQ_EXACT_PROBES_MAX)
         deq_graph_fail(p->g, DEQ_ERR_SHAPE,
                        "jacobian penalty: exact probes for %lld elements a sample, at most %d",
@@ -190,7 +174,7 @@ deq_value deq_jacobian_penalty(deq_graph *g, deq_cell_fn *cell, void *user, cons
     const deq_value invalid = { -1 };
     if (options) o = *options;
     point p = { .g = g, .o = &o, .key = key, .n = n_states };
-    if (deq_graph_status(g) != DEQ_OK || !check_options(g, &o, key) || !check_states(&p, z_star))
+    if (deq_graph_status(g) != DEQ_OK || !check_options(g, &o, key) || !check_point(&p, z_star))
         return invalid;
     for (int i = 0; i < n_states; i++) {
         p.z[i] = deq_stop_gradient(g, z_star[i]);
