@@ -21,17 +21,26 @@ typedef struct systems {
     int64_t *rows; /* [batch] products of each sample */
 } systems;
 
+/* Element i of f32 or f64 memory; by memcpy, since the compiler may know the memory as the other. */
 static inline double get(const void *x, deq_dtype t, int64_t i)
 {
-    return t == DEQ_F32 ? (double)((const float *)x)[i] : ((const double *)x)[i];
+    float narrow;
+    double wide;
+    if (t == DEQ_F32) {
+        memcpy(&narrow, (const char *)x + i * (int64_t)sizeof narrow, sizeof narrow);
+        return (double)narrow;
+    }
+    memcpy(&wide, (const char *)x + i * (int64_t)sizeof wide, sizeof wide);
+    return wide;
 }
 
 static inline void put(void *x, deq_dtype t, int64_t i, double value)
 {
+    float narrow = (float)value;
     if (t == DEQ_F32)
-        ((float *)x)[i] = (float)value;
+        memcpy((char *)x + i * (int64_t)sizeof narrow, &narrow, sizeof narrow);
     else
-        ((double *)x)[i] = value;
+        memcpy((char *)x + i * (int64_t)sizeof value, &value, sizeof value);
 }
 
 static inline double *doubles(int64_t n)
