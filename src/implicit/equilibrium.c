@@ -217,8 +217,8 @@ static void solved(build *b, const deq_value *z0, deq_equilibrium_report *report
     unroll(b, h, k);
 }
 
-/* The last z of the coupled iteration; its gradient runs back through the steps. */
-static void coupled(build *b, const deq_value *z0)
+/* The last z of the steps that `op` takes; its gradient runs back through them. */
+static void swept(build *b, const deq_op *op, int ends, const deq_value *z0)
 {
     deq_value out[2 * DEQ_MAX_STATES] = { { 0 } };
     int n = b->body->n_states;
@@ -227,7 +227,7 @@ static void coupled(build *b, const deq_value *z0)
         deq_graph_fail(b->g, DEQ_ERR_NOMEM, "%s", deq_last_error(b->g->ctx));
         return;
     }
-    add_node(b, &deq_op_reversible, out, 2 * n, m, z0);
+    add_node(b, op, out, ends * n, m, z0);
     deq_implicit_release(m); /* the node holds it now */
     for (int i = 0; i < n; i++) b->out[i] = out[i];
 }
@@ -276,11 +276,14 @@ deq_status deq_equilibrium_supervised(deq_graph *g, deq_value *z, deq_cell_fn *c
         deq_body_release(body);
         return deq_graph_status(g);
     }
-    if (o.gradient == DEQ_GRADIENT_UNROLL) {
+    if (o.gradient == DEQ_GRADIENT_UNROLL && o.recompute) {
+        swept(&b, &deq_op_unrolled, 1, z0);
+        if (report) no_report(g, report, z0[0]);
+    } else if (o.gradient == DEQ_GRADIENT_UNROLL) {
         unroll(&b, z0, o.forward.max_iter);
         if (report) no_report(g, report, z0[0]);
     } else if (o.gradient == DEQ_GRADIENT_REVERSIBLE) {
-        coupled(&b, z0);
+        swept(&b, &deq_op_reversible, 2, z0);
         if (report) no_report(g, report, z0[0]);
     } else {
         solved(&b, z0, report);

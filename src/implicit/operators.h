@@ -49,6 +49,7 @@ typedef struct deq_implicit_attr {
 
 extern const deq_op deq_op_equilibrium, deq_op_implicit_solve;
 extern const deq_op deq_op_reversible; /* reversible.c: z0, c -> z_N, y_N */
+extern const deq_op deq_op_unrolled;   /* unrolled.c: z0, c -> z_N */
 
 /* Outputs behind the states: residual, outcome, evaluations. */
 enum { DEQ_REPORT_RESIDUAL, DEQ_REPORT_OUTCOME, DEQ_REPORT_EVALUATIONS, DEQ_REPORT_VALUES };

@@ -418,7 +418,7 @@ static deq_value build_reversible_conv(deq_graph *g, const deq_value *in, int n_
 }
 
 /* Loss and gradient of a reversible solve by differences of the solve itself. */
-static void check_reversible(op_build_fn *build, deq_type w, deq_type x)
+static void check_by_differences(op_build_fn *build, deq_type w, deq_type x)
 {
     deq_context *ctx = test_context();
     deq_graph *g;
@@ -461,8 +461,41 @@ static void check_reversible(op_build_fn *build, deq_type w, deq_type x)
 static void the_reversible_gradient_is_that_of_the_computation(void **state)
 {
     (void)state;
-    check_reversible(build_reversible, TYPE(2, 3), TYPE(2, 2));
-    check_reversible(build_reversible_conv, TYPE(2, 2, 3, 3), TYPE(1, 2, 3, 3));
+    check_by_differences(build_reversible, TYPE(2, 3), TYPE(2, 2));
+    check_by_differences(build_reversible_conv, TYPE(2, 2, 3, 3), TYPE(1, 2, 3, 3));
+}
+
+/* Recomputation changes the memory, not the gradient. */
+static void recomputed_unrolling_is_unrolling(void **state)
+{
+    (void)state;
+    deq_equilibrium_options o = tight();
+    double u[B * D], expected[B * D], c[B * D];
+    cotangents(c);
+    o.gradient = DEQ_GRADIENT_UNROLL;
+    o.forward.max_iter = 7;
+    o.tau = 0.8;
+    gradient_of_affine(&o, expected, c);
+    o.recompute = true;
+    gradient_of_affine(&o, u, c);
+    check_close("recomputed", u, expected, B * D, 1e-14);
+}
+
+static deq_value build_recomputed(deq_graph *g, const deq_value *in, int n_in, const void *user)
+{
+    (void)user;
+    deq_equilibrium_options o = tight();
+    o.gradient = DEQ_GRADIENT_UNROLL;
+    o.recompute = true;
+    o.forward.max_iter = 5;
+    o.tau = 0.9;
+    return build_two(g, in, n_in, &o);
+}
+
+static void the_recomputed_gradient_is_that_of_the_computation(void **state)
+{
+    (void)state;
+    check_by_differences(build_recomputed, TYPE(2, 3), TYPE(2, 2));
 }
 
 /* Reports and refusals ----------------------------------------------------------------------- */
@@ -598,6 +631,8 @@ int main(void)
         cmocka_unit_test(shine_is_exact_once_broyden_knows_the_affine_map),
         cmocka_unit_test(outer_awareness_sharpens_shine),
         cmocka_unit_test(the_reversible_gradient_is_that_of_the_computation),
+        cmocka_unit_test(recomputed_unrolling_is_unrolling),
+        cmocka_unit_test(the_recomputed_gradient_is_that_of_the_computation),
         cmocka_unit_test(the_report_counts_evaluations_and_names_the_outcome),
         cmocka_unit_test(a_cell_that_changes_the_type_is_refused),
         cmocka_unit_test(training_memory_is_the_same_for_10_and_1000_iterations),
