@@ -17,12 +17,16 @@
 #include <deq/graph.h>
 #include <deq/info.h>
 #include <deq/linear.h>
+#include <deq/minimise.h>
 #include <deq/op.h>
 #include <deq/outcome.h>
 #include <deq/parameters.h>
 #include <deq/program.h>
 #include <deq/random.h>
+#include <deq/reversible.h>
+#include <deq/scalar.h>
 #include <deq/solver.h>
+#include <deq/splitting.h>
 #include <deq/status.h>
 #include <deq/type.h>
 #include <deq/version.h>

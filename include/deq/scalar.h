@@ -22,7 +22,8 @@ typedef double deq_scalar_fn(void *user, double z);
 typedef struct deq_scalar_result {
     double z;            /**< where |g| is smallest of all that was evaluated */
     double value;        /**< g(z) */
-    double low, high;    /**< the bracket that is left: g changes its sign inside */
+    double low;          /**< g changes its sign between low */
+    double high;         /**< and high: the bracket that is left */
     int64_t n_eval;      /**< evaluations of g */
     deq_outcome outcome; /**< DEQ_CONVERGED, DEQ_MAX_ITER or DEQ_NON_FINITE */
 } deq_scalar_result;

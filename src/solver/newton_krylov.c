@@ -216,11 +216,10 @@ static void charge(deq_solver *s, int64_t row, int64_t n)
 {
     deq_sample *m = deq_row_sample(s, row);
     deq_sample_info *in = deq_row_info(s, row);
-    double *residual = s->trace + s->b.sample[row] * s->o.max_iter;
-    double *relative = residual + s->b.B * s->o.max_iter;
-    for (int64_t i = 0; s->trace && i < n; i++) {
-        residual[in->n_feval + i] = m->residual;
-        relative[in->n_feval + i] = m->relative;
+    int64_t sample = s->b.sample[row];
+    for (int64_t k = in->n_feval; s->trace && k < in->n_feval + n; k++) {
+        s->trace[sample * s->o.max_iter + k] = m->residual;
+        s->trace[(s->b.B + sample) * s->o.max_iter + k] = m->relative;
     }
     in->n_feval += n;
     m->n_rejected += n;
