@@ -273,7 +273,7 @@ static deq_status prepare(compiler *c, const deq_compile_options *o)
     l->g = p->graph;
     c->n_values = p->graph->n_values;
     l->slots = deq_alloc_array(l->ctx, c->n_values, sizeof *l->slots);
-    l->layout = deq_alloc_array(l->ctx, c->n_values, sizeof *l->layout);
+    l->layout = p->layout = deq_lower_alloc(l, c->n_values * sizeof *l->layout);
     c->is_native = deq_alloc_array(l->ctx, c->n_values, sizeof *c->is_native);
     l->uses = deq_alloc_array(l->ctx, c->n_values, sizeof *l->uses);
     if (!l->slots || !l->layout || !l->uses || !c->is_native) return DEQ_ERR_NOMEM;
@@ -337,7 +337,6 @@ deq_status deq_compile(deq_program **out, deq_graph *g, const deq_value *outputs
 
     deq_release(g->ctx, c.map, c.n_mapped * sizeof *c.map);
     deq_release(g->ctx, c.l.slots, c.n_values * sizeof *c.l.slots);
-    deq_release(g->ctx, c.l.layout, c.n_values * sizeof *c.l.layout);
     deq_release(g->ctx, c.l.uses, c.n_values * sizeof *c.l.uses);
     deq_release(g->ctx, c.is_native, c.n_values * sizeof *c.is_native);
     if (status != DEQ_OK) {

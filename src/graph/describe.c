@@ -50,6 +50,8 @@ static void group_outputs(deq_text *t, const deq_program *p, int group)
     for (int i = 0; i < grp->n_outputs; i++) {
         deq_text_add(t, i ? ", " : "");
         deq_text_add_value(t, p->graph, grp->outputs[i]);
+        if (p->layout[grp->outputs[i].id] == DEQ_LAYOUT_CHANNELS_LAST)
+            deq_text_add(t, " %s", layout_name(DEQ_LAYOUT_CHANNELS_LAST));
     }
 }
 

@@ -18,6 +18,7 @@ struct deq_program {
     deq_arena memory; /* groups, steps, kernels' state */
     int threads;
     const deq_backend *backend;
+    deq_layout *layout; /* [values of graph] as their producers write them */
     deq_graph *graph; /* the simplified graph: for describe and kernels' attributes */
     deq_group *groups;
     int n_groups;
