@@ -50,11 +50,17 @@ VM_INLINE float vm_copysign(float x, float sign)
     return vm_float((vm_int(x) & 0x7fffffff) | (vm_int(sign) & INT32_MIN));
 }
 
+/* 2^n for -126 <= n <= 127; any other n gives some number, as unwanted lanes of a vector do. */
+VM_INLINE float vm_power(int32_t n)
+{
+    return vm_float((int32_t)((uint32_t)(n + 127) << 23));
+}
+
 /* x 2^n for -252 <= n <= 254, in two steps so that small results lose bits only once. */
 VM_INLINE float vm_scale(float x, int32_t n)
 {
     int32_t half = n >> 1;
-    return x * vm_float((half + 127) << 23) * vm_float((n - half + 127) << 23);
+    return x * vm_power(half) * vm_power(n - half);
 }
 
 /* Adding 1.5 2^23 rounds |x| < 2^22 to an integer, which is then in the low bits. */
