@@ -53,8 +53,10 @@ static bool channels_last(const deq_lowering *l, const deq_group *group, bool in
 {
     deq_tile_request r;
     if (!inputs_are || !request_of(l, group, &r) || r.type.shape.rank != 4) return false;
-    for (int i = 0; i < group->n_outputs; i++)
-        if (deq_type_of(l->g, group->outputs[i])->dtype != DEQ_F32) return false;
+    for (int i = 0; i < group->n_outputs; i++) {
+        deq_dtype dtype = deq_type_of(l->g, group->outputs[i])->dtype;
+        if (dtype != DEQ_F32 && dtype != DEQ_BOOL) return false;
+    }
     return true;
 }
 
