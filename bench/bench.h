@@ -86,6 +86,7 @@ typedef struct bench_case {
     void (*run)(bench_run *run);
 } bench_case;
 
-extern const bench_case bench_cell, bench_adjoint, bench_dense, bench_fused, bench_dispatch, bench_solve;
+extern const bench_case bench_cell, bench_adjoint, bench_dense, bench_fused, bench_dispatch,
+    bench_solve, bench_solver_step, bench_gmres;
 
 #endif

@@ -59,15 +59,18 @@ static void *next_z(const deq_solver *s)
     return s->z == a->zs[0] ? a->zs[1] : a->zs[0];
 }
 
+static bool constrained(const deq_solver *s)
+{
+    return s->o.anderson.fit == DEQ_FIT_CONSTRAINED;
+}
+
 /* Slots of the differences among `pairs` pairs, newest first; for the constrained form, of the pairs
  * themselves. */
-static int list_slots(const deq_solver *s, const window *w, int pairs, int *slot)
+static int list_slots(const deq_solver *s, int pairs, int *slot)
 {
     const anderson *a = s->method;
-    bool constrained = s->o.anderson.fit == DEQ_FIT_CONSTRAINED;
-    int n = 0;
-    for (int i = 0, t = a->at; i < (constrained ? pairs : pairs - 1); i++, t = before(a, t))
-        if (constrained || !w->broken[t]) slot[n++] = t;
+    int n = constrained(s) ? pairs : pairs - 1;
+    for (int i = 0, t = a->at; i < n; i++, t = before(a, t)) slot[i] = t;
     return n;
 }
 
@@ -80,19 +83,12 @@ static int pairs_now(const deq_solver *s, const window *w)
 
 /* Measuring: g_k and a row of products -------------------------------------------------------- */
 
-/* Elements `at` of the vectors of differences: x_j - y_j. */
-typedef struct differences {
-    const void *x[M], *y[M];
-} differences;
-
-static void take(const deq_solver *s, differences *out, void *const *ring, const int *slot, int n,
+/* Elements `at` of the vectors in these slots and, at the end, in the one before the last. */
+static void take(const deq_solver *s, const void **x, void *const *ring, const int *slot, int n,
                  int64_t row, int64_t at)
 {
-    const anderson *a = s->method;
-    for (int i = 0; i < n; i++) {
-        out->x[i] = deq_at(&s->b, ring[slot[i]], row, at);
-        out->y[i] = deq_at(&s->b, ring[before(a, slot[i])], row, at);
-    }
+    for (int i = 0; i < n; i++) x[i] = deq_at(&s->b, ring[slot[i]], row, at);
+    x[n] = deq_at(&s->b, ring[before(s->method, slot[n - 1])], row, at);
 }
 
 /* sums:  DG_i . g,  DG_i . DG_0;  for type I also  DF_i . g,  DF_i . DG_0,  DF_0 . DG_i  (n each). */
@@ -101,25 +97,22 @@ static void measure_products(const deq_solver *s, const int *slot, int n, int64_
 {
     const anderson *a = s->method;
     const deq_kernels *k = s->b.k;
-    const void *g = deq_at(&s->b, a->G[a->at], row, at);
+    const void *G[M + 1], *F[M + 1];
     double newest[DEQ_CHUNK]; /* room for either dtype */
     const double one = 1;
-    differences G, F;
-    take(s, &G, a->G, slot, n, row, at);
-    if (s->o.anderson.fit == DEQ_FIT_CONSTRAINED) {
-        k->dots(sums, G.x, NULL, n, g, count);
+    take(s, G, a->G, slot, n, row, at);
+    if (constrained(s)) {
+        k->dots(sums, G, NULL, n, G[0], count);
         return;
     }
-    if (!n) return;
-    k->dots(sums, G.x, G.y, n, g, count);
-    k->combine(newest, 0, NULL, 0, NULL, &one, G.x, G.y, 1, count);
-    k->dots(sums + n, G.x, G.y, n, newest, count);
+    k->neighbours(sums, G, n, count);
     if (s->o.anderson.type == 2) return;
-    take(s, &F, a->F, slot, n, row, at);
-    k->dots(sums + 2 * n, F.x, F.y, n, g, count);
-    k->dots(sums + 3 * n, F.x, F.y, n, newest, count);
-    k->combine(newest, 0, NULL, 0, NULL, &one, F.x, F.y, 1, count);
-    k->dots(sums + 4 * n, G.x, G.y, n, newest, count);
+    take(s, F, a->F, slot, n, row, at);
+    k->dots(sums + 2 * n, F, F + 1, n, G[0], count);
+    k->combine(newest, 0, NULL, 0, NULL, &one, G, G + 1, 1, count);
+    k->dots(sums + 3 * n, F, F + 1, n, newest, count);
+    k->combine(newest, 0, NULL, 0, NULL, &one, F, F + 1, 1, count);
+    k->dots(sums + 4 * n, G, G + 1, n, newest, count);
 }
 
 static void measure(void *self, int64_t row, int64_t at, int64_t count, double *sums)
@@ -127,10 +120,10 @@ static void measure(void *self, int64_t row, int64_t at, int64_t count, double *
     deq_solver *s = self;
     const anderson *a = s->method;
     const window *w = window_of(s, row);
-    int slot[M], n = list_slots(s, w, pairs_now(s, w), slot);
+    int slot[M], n = list_slots(s, pairs_now(s, w), slot);
     s->b.k->residual(deq_at(&s->b, a->G[a->at], row, at), deq_at(&s->b, s->fz, row, at),
                      deq_at(&s->b, s->z, row, at), count, sums);
-    measure_products(s, slot, n, row, at, count, sums + 2);
+    if (n) measure_products(s, slot, n, row, at, count, sums + 2);
 }
 
 /* Fitting ------------------------------------------------------------------------------------ */
@@ -139,10 +132,10 @@ static void measure(void *self, int64_t row, int64_t at, int64_t count, double *
 static void store_products(const deq_solver *s, window *w, const int *slot, int n,
                            const double *sums, double *b)
 {
-    bool one = s->o.anderson.type == 1, constrained = s->o.anderson.fit == DEQ_FIT_CONSTRAINED;
+    bool one = s->o.anderson.type == 1;
     for (int i = 0; i < n; i++) {
-        double row = constrained ? sums[i] : sums[n + i], column = row;
-        b[i] = constrained ? 1 : sums[i];
+        double row = constrained(s) ? sums[i] : sums[n + i], column = row;
+        b[i] = constrained(s) ? 1 : sums[i];
         if (one) {
             b[i] = sums[2 * n + i] - sums[i];
             column = sums[3 * n + i] - sums[n + i]; /* DZ_i . DG_0 */
@@ -185,13 +178,25 @@ static int differences_of_weights(double *gamma, const double *alpha, int n)
     return n - 1;
 }
 
+/* Leave out the difference that spans two solves, if it is in the window. */
+static int usable(const deq_solver *s, const window *w, int *slot, int n, double *b)
+{
+    int kept = 0;
+    for (int i = 0; i < n; i++) {
+        if (w->broken[slot[i]] && !constrained(s)) continue;
+        slot[kept] = slot[i];
+        b[kept++] = b[i];
+    }
+    return kept;
+}
+
 static void fit(deq_solver *s, int64_t row, window *w, const int *slot, int n, double *b)
 {
     double x[M];
     int left_out = solve_scaled(s, w, slot, n, b, x);
     if (left_out) deq_row_info(s, row)->n_singular++;
     w->n = n;
-    if (s->o.anderson.fit == DEQ_FIT_CONSTRAINED)
+    if (constrained(s))
         w->n = differences_of_weights(w->gamma, x, n);
     else
         memcpy(w->gamma, x, (size_t)n * sizeof *x);
@@ -213,7 +218,7 @@ static void judge_and_fit(void *self, int64_t row, const double *sums)
 {
     deq_solver *s = self;
     window *w = window_of(s, row);
-    int slot[M], n = list_slots(s, w, pairs_now(s, w), slot);
+    int slot[M], n = list_slots(s, pairs_now(s, w), slot);
     double b[M];
     bool goes_on = deq_judge(s, row, sums[0], sums[1], false);
     w->n = 0;
@@ -224,33 +229,58 @@ static void judge_and_fit(void *self, int64_t row, const double *sums)
     if (start_anew(s, row)) {
         w->pairs = 1;
         deq_row_info(s, row)->n_restart++;
-    } else if (n) {
+    } else if ((n = usable(s, w, slot, n, b)) > 0) {
         fit(s, row, w, slot, n, b);
     }
 }
 
 /* Moving ------------------------------------------------------------------------------------- */
 
-/* z_{k+1} by (4). */
-static void write_next(const deq_solver *s, const window *w, int n, int64_t row, int64_t at,
-                       int64_t count)
+/* (4) with beta = 1; returns the square of the move. */
+static double advance(const deq_solver *s, const window *w, int n, int64_t row, int64_t at,
+                      int64_t count)
 {
     const anderson *a = s->method;
-    double rest = 1 - s->o.anderson.mixing, c[2 * M];
-    const void *x[2 * M], *y[2 * M];
-    int m = 0;
-    for (int i = 0; i < n; i++) {
-        if (w->gamma[i] == 0) continue;
-        x[m] = deq_at(&s->b, a->F[w->slot[i]], row, at);
-        y[m] = deq_at(&s->b, a->F[before(a, w->slot[i])], row, at);
-        c[m++] = -w->gamma[i];
-        if (rest == 0) continue;
-        x[m] = deq_at(&s->b, a->G[w->slot[i]], row, at);
-        y[m] = deq_at(&s->b, a->G[before(a, w->slot[i])], row, at);
-        c[m++] = rest * w->gamma[i];
+    const void *x[M + 1];
+    double c[M] = { 0 };
+    int slot[M], m = 0;
+    for (int i = 0, t = a->at; i < n; t = before(a, t)) { /* slots left out get weight 0 */
+        slot[m] = t;
+        if (t == w->slot[i]) c[m] = -w->gamma[i++];
+        m++;
     }
-    s->b.k->combine(deq_at(&s->b, next_z(s), row, at), 1, deq_at(&s->b, s->fz, row, at), -rest,
-                    rest != 0 ? deq_at(&s->b, a->G[a->at], row, at) : NULL, c, x, y, m, count);
+    if (m) take(s, x, a->F, slot, m, row, at);
+    return s->b.k->advance(deq_at(&s->b, next_z(s), row, at), deq_at(&s->b, s->fz, row, at), c, x,
+                           m, deq_at(&s->b, s->z, row, at), count);
+}
+
+/* (4) with beta < 1. */
+static double advance_mixed(const deq_solver *s, const window *w, int n, int64_t row, int64_t at,
+                            int64_t count)
+{
+    const anderson *a = s->method;
+    double rest = 1 - s->o.anderson.mixing, c[2 * M] = { 0 };
+    const void *x[2 * M] = { NULL }, *y[2 * M] = { NULL };
+    void *out = deq_at(&s->b, next_z(s), row, at);
+    for (int i = 0; i < n; i++) {
+        int older = before(a, w->slot[i]);
+        x[i] = deq_at(&s->b, a->F[w->slot[i]], row, at);
+        y[i] = deq_at(&s->b, a->F[older], row, at);
+        c[i] = -w->gamma[i];
+        x[n + i] = deq_at(&s->b, a->G[w->slot[i]], row, at);
+        y[n + i] = deq_at(&s->b, a->G[older], row, at);
+        c[n + i] = rest * w->gamma[i];
+    }
+    s->b.k->combine(out, 1, deq_at(&s->b, s->fz, row, at), -rest,
+                    deq_at(&s->b, a->G[a->at], row, at), c, x, y, 2 * n, count);
+    return s->b.k->distance(out, deq_at(&s->b, s->z, row, at), count);
+}
+
+static double write_next(const deq_solver *s, const window *w, int n, int64_t row, int64_t at,
+                         int64_t count)
+{
+    return s->o.anderson.mixing < 1 ? advance_mixed(s, w, n, row, at, count)
+                                    : advance(s, w, n, row, at, count);
 }
 
 static void move(void *self, int64_t row, int64_t at, int64_t count, double *sums)
@@ -258,10 +288,7 @@ static void move(void *self, int64_t row, int64_t at, int64_t count, double *sum
     deq_solver *s = self;
     const window *w = window_of(s, row);
     deq_rescue(s, row, at, count, next_z(s));
-    write_next(s, w, w->n, row, at, count);
-    if (w->n)
-        sums[0] = s->b.k->distance(deq_at(&s->b, next_z(s), row, at), deq_at(&s->b, s->z, row, at),
-                                   count);
+    sums[0] = write_next(s, w, w->n, row, at, count);
 }
 
 /* A window that sends the iterate back to where it stands is worth nothing. */
@@ -283,7 +310,7 @@ static void move_plainly(void *self, int64_t row, int64_t at, int64_t count, dou
     deq_solver *s = self;
     const window *w = window_of(s, row);
     (void)sums;
-    if (w->plain) write_next(s, w, 0, row, at, count);
+    if (w->plain) (void)write_next(s, w, 0, row, at, count);
 }
 
 static deq_status step(deq_solver *s)

@@ -22,6 +22,9 @@ typedef double wide __attribute__((vector_size(LANES * sizeof(double))));
 typedef float narrow_f32 __attribute__((vector_size(LANES * sizeof(float))));
 typedef double narrow_f64 __attribute__((vector_size(LANES * sizeof(double))));
 
+typedef float full_f32 __attribute__((vector_size(64)));
+typedef double full_f64 __attribute__((vector_size(64)));
+
 static inline double add_lanes(wide v)
 {
     return ((v[0] + v[4]) + (v[1] + v[5])) + ((v[2] + v[6]) + (v[3] + v[7]));
@@ -39,6 +42,8 @@ static inline double add_lanes(wide v)
 
 extern const deq_kernels JOIN(deq_solver_kernels, DEQ_ISA_SUFFIX)[2];
 const deq_kernels JOIN(deq_solver_kernels, DEQ_ISA_SUFFIX)[2] = {
-    { sizeof(float), residual_f32, dots_f32, combine_f32, distance_f32 },
-    { sizeof(double), residual_f64, dots_f64, combine_f64, distance_f64 },
+    { sizeof(float), residual_f32, dots_f32, dots_two_f32, neighbours_f32, combine_f32, advance_f32,
+      distance_f32 },
+    { sizeof(double), residual_f64, dots_f64, dots_two_f64, neighbours_f64, combine_f64,
+      advance_f64, distance_f64 },
 };
