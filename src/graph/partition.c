@@ -33,6 +33,7 @@ typedef struct partition {
     draft *drafts;
     int n_drafts;
     int *draft_of; /* [node], -1 for leaves */
+    int *furthest; /* [node k] the highest node of any group that has a node up to k */
     int *stack;    /* for searches */
     unsigned stamp;
     bool nomem;
@@ -61,6 +62,16 @@ static const deq_shape *shape_of(const partition *p, deq_value v)
     return &deq_type_of(p->g, v)->shape;
 }
 
+/* Does d, with all that it depends on, end before node `earliest`?  Then it cannot depend on a group
+ * that begins there.  That d itself does is not enough: a group that it reads from may have grown
+ * beyond. */
+static bool all_end_before(const partition *p, int d, int earliest)
+{
+    int end = p->drafts[d].last;
+    while (end < earliest && p->furthest[end] > end) end = p->furthest[end];
+    return end < earliest;
+}
+
 /* Does group `from` depend on group `on` through at least one other group?  (Directly is fine.) */
 static bool depends_through_others(partition *p, int from, int on)
 {
@@ -81,8 +92,7 @@ static bool depends_through_others(partition *p, int from, int on)
                     if (at != from) return true;
                     continue;
                 }
-                /* Whatever ends before `on` begins cannot depend on it. */
-                if (p->drafts[d].visit == stamp || p->drafts[d].last < earliest) continue;
+                if (p->drafts[d].visit == stamp || all_end_before(p, d, earliest)) continue;
                 p->drafts[d].visit = stamp;
                 p->stack[n++] = d;
             }
@@ -118,6 +128,8 @@ static bool add_node(partition *p, int d, int node)
         t->group.nodes[at] = t->group.nodes[at - 1];
     t->group.nodes[at] = node;
     if (node > t->last) t->last = node;
+    for (int k = t->group.nodes[0]; k <= t->last; k++)
+        if (p->furthest[k] < t->last) p->furthest[k] = t->last;
     p->draft_of[node] = d;
     return true;
 }
@@ -326,15 +338,17 @@ deq_status deq_partition(deq_group **groups, int *n_groups, deq_arena *arena, co
     partition p = { .l = l, .g = l->g, .backend = backend, .arena = arena };
     p.drafts = deq_alloc_array(ctx, n, sizeof *p.drafts);
     p.draft_of = deq_alloc_array(ctx, n, sizeof *p.draft_of);
+    p.furthest = deq_alloc_array(ctx, n, sizeof *p.furthest);
     p.stack = deq_alloc_array(ctx, n, sizeof *p.stack);
     deq_status status = DEQ_ERR_NOMEM;
-    if (p.drafts && p.draft_of && p.stack) {
+    if (p.drafts && p.draft_of && p.furthest && p.stack) {
         for (size_t k = 0; k < n; k++) p.draft_of[k] = -1;
         for (size_t k = 0; k < l->g->n_nodes && !p.nomem; k++) place(&p, (int)k);
         if (!p.nomem) status = order_groups(&p, groups, n_groups);
     }
     deq_release(ctx, p.drafts, n * sizeof *p.drafts);
     deq_release(ctx, p.draft_of, n * sizeof *p.draft_of);
+    deq_release(ctx, p.furthest, n * sizeof *p.furthest);
     deq_release(ctx, p.stack, n * sizeof *p.stack);
     return status;
 }

@@ -241,6 +241,33 @@ static void a_path_through_another_group_is_not_fused_over(void **state)
     test_graph_free(&t);
 }
 
+/* a -> r;  p -> q = sum(p);  b = a + q grows the group of a beyond p;  then p . r must not join p:
+ * r ends before p begins, but the group that r reads from waits for q, and q for p. */
+static void a_group_that_grew_is_still_seen_behind_an_early_one(void **state)
+{
+    (void)state;
+    test_graph t = test_graph_new();
+    deq_value x = deq_input(t.g, "x", DEQ_STAGE_STATE, DEQ_F64, DEQ_SHAPE(8));
+    deq_value c = deq_input(t.g, "c", DEQ_STAGE_STATE, DEQ_F64, DEQ_SHAPE(1));
+    deq_value a = deq_tanh(t.g, c), r = deq_softmax(t.g, a, 0), p = deq_sin(t.g, x);
+    deq_value q = deq_sum(t.g, p, DEQ_AXIS(0), true);
+    deq_value y[2] = { deq_add(t.g, a, q), DEQ_NONE };
+    y[1] = deq_mul(t.g, p, r);
+    deq_program *program = must_compile(&t, y, 2, NULL);
+    check_structure(program, 0);
+    double in[8], start = 0.3, sum, product[8], expected[8], total = tanh(0.3);
+    for (int i = 0; i < 8; i++) total += expected[i] = sin(in[i] = 0.3 * i);
+    must_write(&t, program, x, in);
+    must_write(&t, program, c, &start);
+    must_run(program, DEQ_STAGE_PARAMETER);
+    must_read(&t, program, y[0], &sum);
+    must_read(&t, program, y[1], product);
+    check_close("sum", &sum, &total, 1, 1e-12);
+    check_close("product", product, expected, 8, 1e-12);
+    deq_program_free(program);
+    test_graph_free(&t);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -249,6 +276,7 @@ int main(void)
         cmocka_unit_test(without_fusion_every_node_is_a_group),
         cmocka_unit_test(compiling_twice_gives_the_same_program_and_bits),
         cmocka_unit_test(a_path_through_another_group_is_not_fused_over),
+        cmocka_unit_test(a_group_that_grew_is_still_seen_behind_an_early_one),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
