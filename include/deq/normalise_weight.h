@@ -27,8 +27,8 @@ typedef struct deq_normalise_options {
     double target;      /**< the scale where none is given, > 0; default 1 */
     bool clip;          /**< use min(clip_value, factor): only ever shrink; default false */
     double clip_value;  /**< > 0; default 1 */
-    bool per_channel;   /**< spectral: a scale for each output channel, as TorchDEQ has it; then the
-                             product is *not* bounded by the scale; default false */
+    bool per_channel;   /**< spectral: a scale for each output channel, as TorchDEQ has it; the norm
+                             is then anything up to the largest scale; default false */
     int doublings;      /**< spectral, without u and v: see deq_spectral_bound(); default 3 */
 } deq_normalise_options;
 
