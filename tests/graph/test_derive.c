@@ -142,6 +142,24 @@ static void an_intermediate_value_among_the_inputs_hides_nothing(void **state)
     test_graph_free(&t);
 }
 
+/* With h = sin x and tangents 1 for both:  cos(h) (1 + cos x). */
+static double both_tangents(double x)
+{
+    return cos(sin(x)) * (1 + cos(x));
+}
+
+static void tangents_of_an_intermediate_value_add_up(void **state)
+{
+    (void)state;
+    test_graph t = test_graph_new();
+    deq_value x = vector(&t), h = deq_sin(t.g, x), y = deq_sin(t.g, h), d;
+    deq_value one = deq_fill(t.g, DEQ_F64, DEQ_SHAPE(N), 1);
+    deq_value both[2] = { x, h }, ones[2] = { one, one };
+    assert_int_equal(deq_jvp(t.g, &d, &y, 1, both, ones, 2), DEQ_OK);
+    check_pointwise(&t, x, d, both_tangents, 1e-14);
+    test_graph_free(&t);
+}
+
 static double one_of(double x)
 {
     (void)x;
@@ -532,6 +550,7 @@ int main(void)
         cmocka_unit_test(an_input_used_twice_by_one_operator_counts_twice),
         cmocka_unit_test(inputs_may_be_intermediate_values),
         cmocka_unit_test(an_intermediate_value_among_the_inputs_hides_nothing),
+        cmocka_unit_test(tangents_of_an_intermediate_value_add_up),
         cmocka_unit_test(a_value_is_its_own_derivative_by_itself),
         cmocka_unit_test(outputs_that_are_equal_values_accumulate),
         cmocka_unit_test(an_input_named_twice_gets_its_derivative_twice),

@@ -80,12 +80,12 @@ static deq_value token_cell(life *l)
  * another size, move their ends, so that sooner or later every object is the first of a block. */
 static deq_value padded(life *l, deq_value y)
 {
-    static const double zeros[600];
+    static const double zeros[2100]; /* a block and more: what is folded needs one of its own */
     for (int i = 0; i < l->padding; i++) {
         char name[16];
         snprintf(name, sizeof name, "p%d", i);
         deq_value x = deq_input(l->g, name, DEQ_STAGE_STATE, DEQ_F64, DEQ_SHAPE(3, 1));
-        deq_value c = deq_constant(l->g, DEQ_F64, DEQ_SHAPE(60 + 9 * i), zeros);
+        deq_value c = deq_constant(l->g, DEQ_F64, DEQ_SHAPE(i ? 60 + 9 * i : 2100), zeros);
         deq_value f = deq_exp(l->g, deq_slice(l->g, c, 0, 0, 1));
         y = deq_add(l->g, y, deq_mul(l->g, x, f));
     }

@@ -157,6 +157,25 @@ static void concatenations_of_other_axes_are_left_alone(void **state)
     test_graph_free(&t);
 }
 
+/* [2, 3 + 3] read as [4, 3]: every row of the product has elements of one part alone. */
+static void reshapes_that_mix_the_parts_are_left_alone(void **state)
+{
+    (void)state;
+    test_graph t = test_graph_new();
+    deq_value both[2] = { f64_input(&t, "z", Z, DEQ_SHAPE(2, 3)),
+                          f64_input(&t, "x", X, DEQ_SHAPE(2, 3)) };
+    deq_value w = f64_input(&t, "w", W, DEQ_SHAPE(3, 2));
+    deq_value c = deq_reshape(t.g, deq_concat(t.g, both, 2, 1), DEQ_SHAPE(4, 3));
+    deq_value y = deq_matmul(t.g, c, w, false, false), in[3] = { both[0], both[1], w };
+    const double zs[6] = { 1, 2, 3, 4, 5, 6 }, xs[6] = { 6, 5, 4, 3, 2, 1 };
+    const double ws[6] = { 1, 0, 0, 1, 1, 1 }, *const data[3] = { zs, xs, ws };
+    const double expected[8] = { 4, 5, 10, 9, 10, 11, 4, 3 };
+    double out[8];
+    evaluate(&t, in, data, 3, y, out, NULL);
+    check_close("mixed", out, expected, 8, 1e-15);
+    test_graph_free(&t);
+}
+
 /* A constant part of a concatenation, and the concatenation used elsewhere too. */
 static void a_concatenation_with_other_users_stays_for_them(void **state)
 {
@@ -193,6 +212,7 @@ int main(void)
         cmocka_unit_test(parts_of_seldom_change_leave_the_loop),
         cmocka_unit_test(grouped_convolutions_are_left_alone),
         cmocka_unit_test(concatenations_of_other_axes_are_left_alone),
+        cmocka_unit_test(reshapes_that_mix_the_parts_are_left_alone),
         cmocka_unit_test(a_concatenation_with_other_users_stays_for_them),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
