@@ -8,9 +8,11 @@
  *   rotations   Q H = R upper triangular, g = Q beta e_0; |g_{j+1}| is the residual   (2)
  *   update      y = R^{-1} g,  u += sum_j y_j v_j                                     (3)
  *
- * Orthogonalisation is modified Gram-Schmidt; it is done once more when the first pass has left
- * less than ORTHOGONAL of w, since what is left is then mostly rounding (Kahan: "twice is enough").
- * Each subtraction of h_ij v_i and the dot product with v_{i+1} are one sweep over w.
+ * Orthogonalisation is modified Gram-Schmidt with groups of GROUP vectors in place of single ones:
+ * within a group all coefficients are taken from the same w.  A group and w stay in the second cache
+ * between their two uses, so that memory is read once, for vectors of up to a hundred thousand
+ * elements.  It is done once more when the first pass has left less than ORTHOGONAL of w, since what
+ * is left is then mostly rounding (Kahan: "twice is enough").
  *
  * If nothing is left of w the Krylov space is closed: then it holds the solution, or A is singular
  * on it, which shows as a zero on the diagonal of R; that column is left out of (3).
@@ -20,6 +22,7 @@
 #include <math.h>
 
 #define ORTHOGONAL 0.1
+#define GROUP 4   /* vectors */
 #define CLOSED 10 /* rounding units of |w| that count as nothing */
 
 enum { V = DEQ_LINEAR_R }; /* v_0 takes the place of r, v_1 ... v_m follow */
@@ -56,24 +59,47 @@ static void begin(deq_linear_solver *s, int64_t k)
     deq_linear_ask(s, k, V, V + 1, 0);
 }
 
-/* Take v_0 ... v_j out of w; h_0 ... h_j receive the coefficients.  Returns what is left of |w|. */
-static double orthogonalise(const deq_linear_solver *s, int64_t k, int j, double *h)
+/* What was found out about w. */
+typedef struct norms {
+    double before, left; /* |w| as it came, and when v_0 ... v_j are out */
+} norms;
+
+/* h_i += c_i and c_i = -c_i for the next `n` vectors from i on. */
+static void collect(double *h, double *c, int i, int n)
+{
+    for (int l = 0; l < n; l++) {
+        h[i + l] += c[l];
+        c[l] = -c[l];
+    }
+}
+
+/* Take v_0 ... v_j out of w; h_0 ... h_j receive the coefficients.  GROUP vectors are treated at once:
+ * a sweep subtracts one group and forms the dot products with the next, or with w itself. */
+static norms orthogonalise(const deq_linear_solver *s, int64_t k, int j, double *h)
 {
     void *w = deq_linear_row(s, V + j + 1, k);
-    double before = deq_vector_norm(&s->v, w), after = 0;
+    const void *row[2][GROUP + 1];
+    double c[2][GROUP + 1];
+    norms r = { 0 };
     for (int i = 0; i <= j; i++) h[i] = 0;
     for (int pass = 0; pass < 2; pass++) {
-        double c = deq_vector_dot(&s->v, w, deq_linear_row(s, V, k));
-        for (int i = 0; i <= j; i++) {
-            const void *next = i < j ? deq_linear_row(s, V + i + 1, k) : w;
-            h[i] += c;
-            c = deq_vector_add_dot(&s->v, w, -c, deq_linear_row(s, V + i, k), next);
-        }
-        after = sqrt(c);
-        if (after > ORTHOGONAL * before) break;
-        before = after;
+        int taken = 0, subtract = 0, turn = 0;
+        do {
+            int n = j + 1 - taken < GROUP ? j + 1 - taken : GROUP, sums = n;
+            for (int l = 0; l < n; l++) row[turn][l] = deq_linear_row(s, V + taken + l, k);
+            if (taken == 0 || n == 0) row[turn][sums++] = w;
+            deq_vector_pass(&s->v, w, c[1 - turn], row[1 - turn], subtract, c[turn], row[turn],
+                            sums);
+            if (pass == 0 && taken == 0) r.before = sqrt(c[turn][n]);
+            if (n == 0) r.left = sqrt(c[turn][0]);
+            collect(h, c[turn], taken, n);
+            taken += n;
+            subtract = n;
+            turn = 1 - turn;
+        } while (subtract > 0);
+        if (r.left > ORTHOGONAL * r.before) break;
     }
-    return after;
+    return r;
 }
 
 /* Rotate column j, and g with it; `left` is h_{j+1,j}. */
@@ -103,8 +129,13 @@ static void update(deq_linear_solver *s, int64_t k, int n)
             sum -= a.h[(size_t)j * (size_t)(a.m + 1) + (size_t)i] * a.y[j];
         a.y[i] = sum / a.h[(size_t)i * (size_t)(a.m + 1) + (size_t)i];
     }
-    deq_vector_add_many(&s->v, deq_linear_row(s, DEQ_LINEAR_X, k), a.y, deq_linear_row(s, V, k), n,
-                        deq_linear_stride(s));
+    for (int i = 0; i < n; i += DEQ_VECTOR_TERMS) {
+        const void *v[DEQ_VECTOR_TERMS];
+        int terms = n - i < DEQ_VECTOR_TERMS ? n - i : DEQ_VECTOR_TERMS;
+        for (int j = 0; j < terms; j++) v[j] = deq_linear_row(s, V + i + j, k);
+        deq_vector_pass(&s->v, deq_linear_row(s, DEQ_LINEAR_X, k), a.y + i, v, terms, NULL, NULL,
+                        0);
+    }
 }
 
 /* A v_j is not finite: what was gained before is kept. */
@@ -123,16 +154,15 @@ static void step(deq_linear_solver *s, int64_t k)
     double *h = a.h + (size_t)j * (size_t)(a.m + 1);
     void *w = deq_linear_row(s, V + j + 1, k);
 
-    double size = deq_vector_norm(&s->v, w);
-    if (!isfinite(size)) {
+    norms l = orthogonalise(s, k, j, h); /* (1) */
+    if (!isfinite(l.before) || !isfinite(l.left)) {
         give_up(s, k);
         return;
     }
-    double left = orthogonalise(s, k, j, h); /* (1) */
-    bool closed = left <= CLOSED * s->epsilon * size;
+    bool closed = l.left <= CLOSED * s->epsilon * l.before;
     double before = a.g[j];
-    rotate(&a, j, closed ? 0 : left); /* (2) */
-    if (closed && h[j] <= CLOSED * s->epsilon * size) {
+    rotate(&a, j, closed ? 0 : l.left); /* (2) */
+    if (closed && h[j] <= CLOSED * s->epsilon * l.before) {
         c->info.breakdown = DEQ_BREAKDOWN_SINGULAR;
         a.g[j] = before;
         n = j;
@@ -143,7 +173,7 @@ static void step(deq_linear_solver *s, int64_t k)
         deq_linear_verify(s, k, residual);
         return;
     }
-    (void)deq_vector_combine(&s->v, w, 1 / left, w, 0);
+    (void)deq_vector_combine(&s->v, w, 1 / l.left, w, 0);
     c->j = n;
     deq_linear_ask(s, k, V + j + 1, V + j + 2, 0);
 }

@@ -145,7 +145,10 @@ deq_status deq_lbfgs_new(deq_lbfgs **out, deq_context *ctx, deq_dtype dtype, int
     if (!l) return DEQ_ERR_NOMEM;
     *l = (deq_lbfgs){ .ctx = ctx,
                       .o = o,
-                      .v = { .dtype = dtype, .threads = deq_context_threads(ctx), .n = d },
+                      .v = { .dtype = dtype,
+                             .k = deq_kernels_for(dtype, deq_context_isa(ctx)),
+                             .threads = deq_context_threads(ctx),
+                             .n = d },
                       .batch = batch,
                       .epsilon = dtype == DEQ_F32 ? 0x1p-23 : 0x1p-52 };
     deq_status status = allocate(l);

@@ -132,7 +132,10 @@ deq_status deq_linear_new(deq_linear_solver **out, deq_context *ctx, deq_dtype d
     *s = (deq_linear_solver){ .ctx = ctx,
                               .o = o,
                               .kind = kind_of(&o, d),
-                              .v = { .dtype = dtype, .threads = 1, .n = d },
+                              .v = { .dtype = dtype,
+                                     .k = deq_kernels_for(dtype, deq_context_isa(ctx)),
+                                     .threads = 1,
+                                     .n = d },
                               .threads = deq_context_threads(ctx),
                               .batch = batch,
                               .epsilon = dtype == DEQ_F32 ? 0x1p-24 : 0x1p-53 };
@@ -170,11 +173,6 @@ static size_t row_bytes(const deq_linear_solver *s)
 void *deq_linear_row(const deq_linear_solver *s, int row, int64_t k)
 {
     return s->rows + ((size_t)row * (size_t)s->batch + (size_t)k) * row_bytes(s);
-}
-
-int64_t deq_linear_stride(const deq_linear_solver *s)
-{
-    return s->batch * s->v.n;
 }
 
 static void *u_of(const deq_linear_solver *s, int64_t k)

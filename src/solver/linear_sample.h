@@ -90,8 +90,6 @@ deq_linear_kind deq_neumann_kind(void);
 
 /* Row `row` of sample k. */
 void *deq_linear_row(const deq_linear_solver *s, int row, int64_t k);
-/* Elements from a row of a sample to its next row. */
-int64_t deq_linear_stride(const deq_linear_solver *s);
 /* Whether sample k may apply A once more. */
 bool deq_linear_may_apply(const deq_linear_solver *s, int64_t k);
 /* Ask for row `out` = A row `in`; step() is called with `phase` (>= 0) when it is there. */

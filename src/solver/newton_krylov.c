@@ -185,7 +185,7 @@ static deq_status product(void *self, void *out, const void *v, const int64_t *r
 
 static deq_vectors row_vectors(const deq_solver *s)
 {
-    return (deq_vectors){ .dtype = s->dtype, .threads = 1, .n = s->b.d };
+    return (deq_vectors){ .dtype = s->dtype, .k = s->b.k, .threads = 1, .n = s->b.d };
 }
 
 /* J v by a difference of f, with a step that balances truncation and rounding. */

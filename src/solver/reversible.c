@@ -24,10 +24,10 @@
 /* As a solver: p_{n-1} is all that has to be kept. */
 static void step(void *user, const deq_custom_step *s)
 {
-    const deq_solver_options *o = user;
-    deq_vectors d = { .dtype = s->dtype, .threads = 1, .n = s->dim };
+    const deq_solver *solver = user;
+    deq_vectors d = { .dtype = s->dtype, .k = solver->b.k, .threads = 1, .n = s->dim };
     void *before = s->vectors[0];
-    double beta = o->reversible.beta;
+    double beta = solver->o.reversible.beta;
     if (s->step == 0) deq_vector_copy(&d, before, s->z);
     (void)deq_vector_sum(&d, s->z_next, 1 - beta, before, beta, s->fz); /* (1) */
     deq_vector_copy(&d, before, s->z);
@@ -73,7 +73,10 @@ deq_status deq_reversible_new(deq_reversible **out, deq_context *ctx, deq_dtype 
     deq_reversible *r = deq_alloc(ctx, sizeof *r);
     if (!r) return DEQ_ERR_NOMEM;
     *r = (deq_reversible){ .ctx = ctx, .batch = batch, .dim = dim, .beta = beta };
-    r->v = (deq_vectors){ .dtype = dtype, .threads = deq_context_threads(ctx), .n = batch * dim };
+    r->v = (deq_vectors){ .dtype = dtype,
+                          .k = deq_kernels_for(dtype, deq_context_isa(ctx)),
+                          .threads = deq_context_threads(ctx),
+                          .n = batch * dim };
     r->samples = deq_alloc_array(ctx, (size_t)batch, sizeof *r->samples);
     r->f = deq_alloc(ctx, bytes);
     r->back[0] = deq_alloc(ctx, bytes);
@@ -138,7 +141,7 @@ deq_status deq_reversible_discrepancy(double *discrepancy, deq_reversible *r, co
                                       const void *y0, const void *z0, int steps)
 {
     size_t row = (size_t)r->dim * deq_dtype_size(r->v.dtype);
-    deq_vectors one = { .dtype = r->v.dtype, .threads = 1, .n = r->dim };
+    deq_vectors one = { .dtype = r->v.dtype, .k = r->v.k, .threads = 1, .n = r->dim };
     deq_vector_copy(&r->v, r->back[0], y0);
     deq_vector_copy(&r->v, r->back[1], z0);
     DEQ_TRY(deq_reversible_forward(r->back[0], r->back[1], r, f, steps));

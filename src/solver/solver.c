@@ -60,7 +60,15 @@ static void choose_custom(deq_solver *s)
     if (s->o.method == DEQ_CUSTOM) s->custom = *s->o.custom;
     if (s->o.method == DEQ_SQUAREM) s->custom = deq_squarem;
     if (s->o.method == DEQ_REVERSIBLE) s->custom = deq_reversible_method;
-    if (s->o.method != DEQ_CUSTOM) s->custom.user = &s->o;
+    if (s->o.method != DEQ_CUSTOM) s->custom.user = s;
+}
+
+static void choose_custom(deq_solver *s)
+{
+    if (s->o.method == DEQ_CUSTOM) s->custom = *s->o.custom;
+    if (s->o.method == DEQ_SQUAREM) s->custom = deq_squarem;
+    if (s->o.method == DEQ_REVERSIBLE) s->custom = deq_reversible_method;
+    if (s->o.method != DEQ_CUSTOM) s->custom.user = s;
 }
 
 deq_status deq_solver_new(deq_solver **out, deq_context *ctx, const deq_solver_options *options,

@@ -81,7 +81,7 @@ struct deq_solver {
 
 extern const deq_method_kind deq_kind_picard, deq_kind_anderson, deq_kind_broyden,
     deq_kind_adjoint_broyden, deq_kind_newton_krylov, deq_kind_custom;
-/* Methods that are a step of one sample, as users write them; their user is the solver's options. */
+/* Methods that are a step of one sample, as users write them; their user is the solver. */
 extern const deq_custom_method deq_squarem, deq_reversible_method;
 
 /* The sample of a row. */

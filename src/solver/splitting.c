@@ -110,7 +110,10 @@ deq_status deq_splitting_new(deq_splitting **out, deq_context *ctx, deq_splittin
                           .alpha = alpha,
                           .batch = batch,
                           .dim = dim,
-                          .v = { .dtype = dtype, .threads = deq_context_threads(ctx), .n = dim } };
+                          .v = { .dtype = dtype,
+                                 .k = deq_kernels_for(dtype, deq_context_isa(ctx)),
+                                 .threads = deq_context_threads(ctx),
+                                 .n = dim } };
     s->map = (deq_map){ .struct_size = sizeof s->map,
                         .eval = method == DEQ_SPLITTING_FORWARD_BACKWARD ? forward_backward
                                                                          : peaceman_rachford,

@@ -51,9 +51,9 @@ static void extrapolate(const deq_vectors *d, const deq_custom_step *s, squarem 
 
 static void step(void *user, const deq_custom_step *s)
 {
-    deq_vectors d = { .dtype = s->dtype, .threads = 1, .n = s->dim };
+    const deq_solver *solver = user;
+    deq_vectors d = { .dtype = s->dtype, .k = solver->b.k, .threads = 1, .n = s->dim };
     squarem *q = s->state;
-    (void)user;
     if (q->longest == 0) q->longest = 1;
     if (q->at == 0) {
         (void)deq_vector_sum(&d, s->vectors[R], 1, s->fz, -1, s->z);

@@ -5,112 +5,126 @@
 #include <math.h>
 #include <string.h>
 
-#define LANES DEQ_VECTOR_LANES
-
-#define REAL float
-#define NAME(x) x##_f32
-#include "solver/vector_kernel.h"
-#undef REAL
-#undef NAME
-
-#define REAL double
-#define NAME(x) x##_f64
-#include "solver/vector_kernel.h"
-#undef REAL
-#undef NAME
-
 /* Elements below which waking threads costs more than it gives. */
 #define PARALLEL_MIN 32768
 
-/* The partition: `count` chunks of `length` elements, the last one shorter. */
-typedef struct chunks {
+/* The partition: `count` parts of `length` elements, a multiple of a block; the last may be shorter. */
+typedef struct parts {
     int64_t length;
     int count, threads;
-} chunks;
+} parts;
 
-static chunks cut(const deq_vectors *v)
+static const deq_kernels *kernels(const deq_vectors *v)
 {
-    int64_t length = (v->n + DEQ_VECTOR_CHUNKS - 1) / DEQ_VECTOR_CHUNKS;
-    if (length < DEQ_VECTOR_CHUNK_MIN) length = DEQ_VECTOR_CHUNK_MIN;
-    length = (length + 15) / 16 * 16; /* whole cache lines */
-    return (chunks){ .length = length,
-                     .count = (int)((v->n + length - 1) / length),
-                     .threads = v->n >= PARALLEL_MIN ? v->threads : 1 };
+    return v->k ? v->k : deq_kernels_for(v->dtype, DEQ_ISA_BASELINE);
 }
 
-static int64_t end_of(const deq_vectors *v, const chunks *c, int i)
+static parts cut(const deq_vectors *v)
 {
-    int64_t end = (i + 1) * c->length;
-    return end < v->n ? end : v->n;
+    int64_t blocks = (v->n + DEQ_VECTOR_BLOCK - 1) / DEQ_VECTOR_BLOCK;
+    int64_t each = (blocks + DEQ_VECTOR_PARTS - 1) / DEQ_VECTOR_PARTS;
+    return (parts){ .length = each * DEQ_VECTOR_BLOCK,
+                    .count = (int)((blocks + each - 1) / each),
+                    .threads = v->n >= PARALLEL_MIN ? v->threads : 1 };
 }
 
-static double add_up(const double *part, int count)
+static int64_t least(int64_t a, int64_t b)
 {
-    double sum = 0;
-    for (int i = 0; i < count; i++) sum += part[i];
-    return sum;
+    return a < b ? a : b;
 }
 
-/* Evaluate `body32` or `body64` on every chunk [from, to) and add up its results. */
-#define SWEEP(v, body32, body64)                                                                   \
-    chunks c_ = cut(v);                                                                            \
-    double part_[DEQ_VECTOR_CHUNKS];                                                               \
-    _Pragma("omp parallel for num_threads(c_.threads) schedule(static) if (c_.threads > 1)") for ( \
-        int i_ = 0; i_ < c_.count; i_++)                                                           \
-    {                                                                                              \
-        int64_t from = i_ * c_.length, to = end_of(v, &c_, i_);                                    \
-        part_[i_] = (v)->dtype == DEQ_F32 ? (body32) : (body64);                                   \
-    }                                                                                              \
-    return add_up(part_, c_.count)
-
-size_t deq_vector_bytes(const deq_vectors *v)
+static void *at(const deq_vectors *v, const void *x, int64_t i)
 {
-    return (size_t)v->n * deq_dtype_size(v->dtype);
+    return (char *)x + (size_t)i * deq_dtype_size(v->dtype);
 }
 
-double deq_vector_dot(const deq_vectors *v, const void *x, const void *y)
+/* The pointers of `x`, moved on to element i. */
+static void move_on(const deq_vectors *v, const void **moved, const void *const *x, int n,
+                    int64_t i)
 {
-    SWEEP(v, dot_f32(x, y, from, to), dot_f64(x, y, from, to));
+    for (int j = 0; j < n; j++) moved[j] = at(v, x[j], i);
 }
 
-double deq_vector_norm(const deq_vectors *v, const void *x)
+/* What deq_vector_pass() is asked for. */
+typedef struct pass {
+    void *w;
+    const double *c;
+    const void *const *x, *const *y;
+    int terms, n_sums;
+} pass;
+
+static void run_block(const deq_vectors *v, const pass *p, int64_t i, int64_t n, double *sums)
 {
-    return sqrt(deq_vector_dot(v, x, x));
+    const void *x[DEQ_VECTOR_TERMS], *y[DEQ_VECTOR_SUMS];
+    double part[DEQ_VECTOR_SUMS];
+    const deq_kernels *k = kernels(v);
+    void *w = at(v, p->w, i);
+    move_on(v, x, p->x, p->terms, i);
+    move_on(v, y, p->y, p->n_sums, i);
+    if (p->terms) k->combine(w, 1, w, 0, NULL, p->c, x, NULL, p->terms, n);
+    if (p->n_sums) k->dots(part, y, NULL, p->n_sums, w, n);
+    for (int j = 0; j < p->n_sums; j++) sums[j] += part[j];
+}
+
+void deq_vector_pass(const deq_vectors *v, void *w, const double *c, const void *const *x,
+                     int terms, double *sums, const void *const *y, int n_sums)
+{
+    const pass p = { w, c, x, y, terms, n_sums };
+    double part[DEQ_VECTOR_PARTS][DEQ_VECTOR_SUMS];
+    parts s = cut(v);
+#pragma omp parallel for num_threads(s.threads) schedule(static) if (s.threads > 1)
+    for (int i = 0; i < s.count; i++) {
+        int64_t end = least((i + 1) * s.length, v->n);
+        for (int j = 0; j < n_sums; j++) part[i][j] = 0;
+        for (int64_t b = i * s.length; b < end; b += DEQ_VECTOR_BLOCK)
+            run_block(v, &p, b, least(DEQ_VECTOR_BLOCK, end - b), part[i]);
+    }
+    for (int j = 0; j < n_sums; j++) {
+        sums[j] = 0;
+        for (int i = 0; i < s.count; i++) sums[j] += part[i][j];
+    }
 }
 
 double deq_vector_sum(const deq_vectors *v, void *w, double a, const void *x, double b,
                       const void *y)
 {
-    SWEEP(v, sum_f32(w, a, x, b, y, from, to), sum_f64(w, a, x, b, y, from, to));
-}
-
-static double scale(const deq_vectors *v, void *w, double a, const void *x)
-{
-    SWEEP(v, scale_f32(w, a, x, from, to), scale_f64(w, a, x, from, to));
+    const deq_kernels *k = kernels(v);
+    double part[DEQ_VECTOR_PARTS], sum = 0;
+    parts s = cut(v);
+#pragma omp parallel for num_threads(s.threads) schedule(static) if (s.threads > 1)
+    for (int i = 0; i < s.count; i++) {
+        int64_t end = least((i + 1) * s.length, v->n);
+        part[i] = 0;
+        for (int64_t e = i * s.length; e < end; e += DEQ_VECTOR_BLOCK) {
+            int64_t n = least(DEQ_VECTOR_BLOCK, end - e);
+            const void *out = at(v, w, e);
+            double square;
+            k->combine(at(v, w, e), a, at(v, x, e), b, b == 0 ? NULL : at(v, y, e), NULL, NULL,
+                       NULL, 0, n);
+            k->dots(&square, &out, NULL, 1, out, n);
+            part[i] += square;
+        }
+    }
+    for (int i = 0; i < s.count; i++) sum += part[i];
+    return sum;
 }
 
 double deq_vector_combine(const deq_vectors *v, void *y, double a, const void *x, double b)
 {
-    return b == 0 ? scale(v, y, a, x) : deq_vector_sum(v, y, a, x, b, y);
+    return deq_vector_sum(v, y, a, x, b, y);
 }
 
-double deq_vector_add_dot(const deq_vectors *v, void *y, double a, const void *x, const void *z)
+double deq_vector_dot(const deq_vectors *v, const void *x, const void *y)
 {
-    SWEEP(v, add_dot_f32(y, a, x, z, from, to), add_dot_f64(y, a, x, z, from, to));
+    double sum;
+    /* Without terms w is only read. */
+    deq_vector_pass(v, (void *)y, NULL, NULL, 0, &sum, &x, 1);
+    return sum;
 }
 
-void deq_vector_add_many(const deq_vectors *v, void *y, const double *c, const void *x, int k,
-                         int64_t stride)
+double deq_vector_norm(const deq_vectors *v, const void *x)
 {
-    chunks p = cut(v);
-#pragma omp parallel for num_threads(p.threads) schedule(static) if (p.threads > 1)
-    for (int i = 0; i < p.count; i++) {
-        int64_t from = i * p.length, to = end_of(v, &p, i);
-        if (v->dtype == DEQ_F32)
-            add_many_f32(y, c, x, k, stride, from, to);
-        else
-            add_many_f64(y, c, x, k, stride, from, to);
-    }
+    return sqrt(deq_vector_dot(v, x, x));
 }
 
 void deq_vector_zero(const deq_vectors *v, void *x)
