@@ -63,14 +63,6 @@ static void choose_custom(deq_solver *s)
     if (s->o.method != DEQ_CUSTOM) s->custom.user = s;
 }
 
-static void choose_custom(deq_solver *s)
-{
-    if (s->o.method == DEQ_CUSTOM) s->custom = *s->o.custom;
-    if (s->o.method == DEQ_SQUAREM) s->custom = deq_squarem;
-    if (s->o.method == DEQ_REVERSIBLE) s->custom = deq_reversible_method;
-    if (s->o.method != DEQ_CUSTOM) s->custom.user = s;
-}
-
 deq_status deq_solver_new(deq_solver **out, deq_context *ctx, const deq_solver_options *options,
                           int64_t batch, int64_t dim, deq_dtype dtype)
 {
