@@ -27,7 +27,7 @@
 #include "backend/cpu/tile_kernels.h"
 #include "graph/lower.h"
 
-#define DEQ_TILE_RANK (DEQ_MAX_RANK + 2)
+#define DEQ_TILE_RANK (DEQ_MAX_RANK + 4)
 
 /* An axis of the iteration space: `extent` places, `step` elements apart along an axis of the shape. */
 typedef struct deq_tile_axis {
