@@ -86,7 +86,7 @@ static deq_value padded(life *l, deq_value y)
         snprintf(name, sizeof name, "p%d", i);
         deq_value x = deq_input(l->g, name, DEQ_STAGE_STATE, DEQ_F64, DEQ_SHAPE(3, 1));
         deq_value c = deq_constant(l->g, DEQ_F64, DEQ_SHAPE(i ? 60 + 9 * i : 2100), zeros);
-        deq_value f = deq_exp(l->g, deq_slice(l->g, c, 0, 0, 1));
+        deq_value f = deq_slice(l->g, deq_exp(l->g, c), 0, 0, 1);
         y = deq_add(l->g, y, deq_mul(l->g, x, f));
     }
     return y;
