@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The reversible coupled iteration (McCallum, Foster et al., "Reversible deep equilibrium models",
- * 2025):
+ * The reversible coupled iteration (McCallum, Arora & Foster, "Reversible deep equilibrium
+ * models", 2025):
  *
  *   y' = (1 - beta) y + beta f(z),   z' = (1 - beta) z + beta f(y')
  *
