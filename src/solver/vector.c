@@ -66,18 +66,27 @@ static void run_block(const deq_vectors *v, const pass *p, int64_t i, int64_t n,
     for (int j = 0; j < p->n_sums; j++) sums[j] += part[j];
 }
 
+/* Part i of the partition. */
+static void run_part(const deq_vectors *v, const pass *p, const parts *s, int i, double *sums)
+{
+    int64_t end = least((i + 1) * s->length, v->n);
+    for (int j = 0; j < p->n_sums; j++) sums[j] = 0;
+    for (int64_t b = i * s->length; b < end; b += DEQ_VECTOR_BLOCK)
+        run_block(v, p, b, least(DEQ_VECTOR_BLOCK, end - b), sums);
+}
+
+/* One thread enters no parallel region: making a team, even of one, costs more than a short pass. */
 void deq_vector_pass(const deq_vectors *v, void *w, const double *c, const void *const *x,
                      int terms, double *sums, const void *const *y, int n_sums)
 {
     const pass p = { w, c, x, y, terms, n_sums };
     double part[DEQ_VECTOR_PARTS][DEQ_VECTOR_SUMS];
     parts s = cut(v);
-#pragma omp parallel for num_threads(s.threads) schedule(static) if (s.threads > 1)
-    for (int i = 0; i < s.count; i++) {
-        int64_t end = least((i + 1) * s.length, v->n);
-        for (int j = 0; j < n_sums; j++) part[i][j] = 0;
-        for (int64_t b = i * s.length; b < end; b += DEQ_VECTOR_BLOCK)
-            run_block(v, &p, b, least(DEQ_VECTOR_BLOCK, end - b), part[i]);
+    if (s.threads == 1) {
+        for (int i = 0; i < s.count; i++) run_part(v, &p, &s, i, part[i]);
+    } else {
+#pragma omp parallel for num_threads(s.threads) schedule(static)
+        for (int i = 0; i < s.count; i++) run_part(v, &p, &s, i, part[i]);
     }
     for (int j = 0; j < n_sums; j++) {
         sums[j] = 0;
@@ -85,25 +94,35 @@ void deq_vector_pass(const deq_vectors *v, void *w, const double *c, const void 
     }
 }
 
+/* w = a x + b y on part i; returns its |w|^2. */
+static double sum_part(const deq_vectors *v, void *w, double a, const void *x, double b,
+                       const void *y, const parts *s, int i)
+{
+    const deq_kernels *k = kernels(v);
+    int64_t end = least((i + 1) * s->length, v->n);
+    double sum = 0;
+    for (int64_t e = i * s->length; e < end; e += DEQ_VECTOR_BLOCK) {
+        int64_t n = least(DEQ_VECTOR_BLOCK, end - e);
+        const void *out = at(v, w, e);
+        double square;
+        k->combine(at(v, w, e), a, at(v, x, e), b, b == 0 ? NULL : at(v, y, e), NULL, NULL, NULL, 0,
+                   n);
+        k->dots(&square, &out, NULL, 1, out, n);
+        sum += square;
+    }
+    return sum;
+}
+
 double deq_vector_sum(const deq_vectors *v, void *w, double a, const void *x, double b,
                       const void *y)
 {
-    const deq_kernels *k = kernels(v);
     double part[DEQ_VECTOR_PARTS], sum = 0;
     parts s = cut(v);
-#pragma omp parallel for num_threads(s.threads) schedule(static) if (s.threads > 1)
-    for (int i = 0; i < s.count; i++) {
-        int64_t end = least((i + 1) * s.length, v->n);
-        part[i] = 0;
-        for (int64_t e = i * s.length; e < end; e += DEQ_VECTOR_BLOCK) {
-            int64_t n = least(DEQ_VECTOR_BLOCK, end - e);
-            const void *out = at(v, w, e);
-            double square;
-            k->combine(at(v, w, e), a, at(v, x, e), b, b == 0 ? NULL : at(v, y, e), NULL, NULL,
-                       NULL, 0, n);
-            k->dots(&square, &out, NULL, 1, out, n);
-            part[i] += square;
-        }
+    if (s.threads == 1) {
+        for (int i = 0; i < s.count; i++) part[i] = sum_part(v, w, a, x, b, y, &s, i);
+    } else {
+#pragma omp parallel for num_threads(s.threads) schedule(static)
+        for (int i = 0; i < s.count; i++) part[i] = sum_part(v, w, a, x, b, y, &s, i);
     }
     for (int i = 0; i < s.count; i++) sum += part[i];
     return sum;
