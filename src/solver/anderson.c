@@ -146,12 +146,19 @@ static void store_products(const deq_solver *s, window *w, const int *slot, int 
     }
 }
 
-/* Columns of unit length, as far as the diagonal tells. */
+/* Columns are scaled to unit length, as far as the diagonal tells.  Differences that depend on newer
+ * ones are left out.  Dependent residuals, on the other hand, are what the constrained form looks
+ * for: there the diagonal is lifted a little instead. */
 static int solve_scaled(const deq_solver *s, const window *w, const int *slot, int n, double *b,
                         double *x)
 {
-    double A[M * M], scale[M], condition = s->o.anderson.condition;
-    if (condition == 0) condition = condition_default;
+    double A[M * M], scale[M], condition = s->o.anderson.condition, ridge = s->o.anderson.ridge;
+    double tolerance = 1 / (condition_default * condition_default);
+    if (condition > 0) tolerance = 1 / (condition * condition);
+    if (constrained(s)) {
+        ridge = fmax(ridge, tolerance);
+        tolerance = 0;
+    }
     for (int i = 0; i < n; i++) {
         double v = fabs(w->gram[slot[i]][slot[i]]);
         scale[i] = v > 0 ? 1 / sqrt(v) : 0;
@@ -159,8 +166,8 @@ static int solve_scaled(const deq_solver *s, const window *w, const int *slot, i
     }
     for (int i = 0; i < n; i++)
         for (int j = 0; j < n; j++) A[i * n + j] = w->gram[slot[i]][slot[j]] * scale[i] * scale[j];
-    for (int i = 0; i < n; i++) A[i * n + i] *= 1 + s->o.anderson.ridge;
-    int left_out = deq_fit(x, A, b, n, 1 / (condition * condition));
+    for (int i = 0; i < n; i++) A[i * n + i] *= 1 + ridge;
+    int left_out = deq_fit(x, A, b, n, tolerance);
     for (int i = 0; i < n; i++) x[i] *= scale[i];
     return left_out;
 }

@@ -18,6 +18,7 @@
 #include <math.h>
 #include <string.h>
 
+static const double least_number = 1e-290; /* whose inverse is safe */
 static const double least_denominator = 1e-10; /* of u, relative to the terms it is made of */
 
 /* One sample's step. */
@@ -137,7 +138,7 @@ static void prepare_step(const deq_solver *s, int64_t row, line *w, const double
         if (!s->o.broyden.bad && i < n) size = fmax(size, fabs(w->s * w->a[i] * w->b[i]));
     }
     w->append = w->s > 0 && isfinite(w->b[n]) && isfinite(w->c[n]) &&
-                fabs(w->b[n]) > least_denominator * size;
+                fabs(w->b[n]) > fmax(least_denominator * size, least_number);
 }
 
 static void judge(void *self, int64_t row, const double *sums)

@@ -145,7 +145,7 @@ void deq_low_rank_compress(deq_low_rank *l, deq_solver *s, int64_t row)
     int n = l->rank[sample], kept = n / 2;
     double *L = l->scratch, *K = L + n * n, *W = K + n * n, *Y = W + n * n, *CU = Y + n * n,
            *CV = CU + n * n, *room = CV + n * n;
-    const void *u[DEQ_MEMORY_MAX], *v[DEQ_MEMORY_MAX];
+    const void *u[DEQ_MEMORY_MAX] = { NULL }, *v[DEQ_MEMORY_MAX] = { NULL };
     void *to_u[DEQ_MEMORY_MAX], *to_v[DEQ_MEMORY_MAX];
     deq_low_rank_list(l, s, row, 0, u, v);
     for (int i = 0; i < n; i++) {

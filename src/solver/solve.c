@@ -35,6 +35,9 @@ static void record(deq_solver *s, int64_t i, double residual, double relative)
     s->trace[(s->b.B + i) * (s->o.max_iter + 1) + k] = relative;
 }
 
+/* A sample without progress whose residual has grown so much diverges, slowly. */
+static const double outgrown = 10;
+
 /* No new best for long, or none worth the name at the floor of the precision: rounding alone makes a
  * residual of a few epsilon |f|. */
 static bool stagnates(deq_solver *s, deq_sample *m, const deq_sample_info *in)
@@ -79,7 +82,7 @@ bool deq_judge(deq_solver *s, int64_t row, double gg, double ff, bool forgive)
     else if (finite && s->o.divergence > 0 && r > s->o.divergence * fmax(in->initial, bound))
         deq_finish(s, row, DEQ_DIVERGED);
     else if (stagnates(s, m, in))
-        deq_finish(s, row, DEQ_STAGNATED);
+        deq_finish(s, row, r > outgrown * in->initial ? DEQ_DIVERGED : DEQ_STAGNATED);
     else if (in->n_feval >= s->o.max_iter)
         deq_finish(s, row, DEQ_MAX_ITER);
     return s->b.active[i];

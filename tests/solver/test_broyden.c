@@ -1,0 +1,225 @@
+/* SPDX-License-Identifier: MIT */
+/* What is particular to Broyden's methods: what the factors are, and how they are kept. */
+#include "solver/fixed_points.h"
+
+enum { D = 10 };
+
+/* x' (I - A)^-1 or (I - A)^-1 x, by elimination. */
+static void exact(double *x, const double *A, bool transposed)
+{
+    double M[D][D];
+    for (int i = 0; i < D; i++)
+        for (int j = 0; j < D; j++) M[i][j] = (i == j) - (transposed ? A[j * D + i] : A[i * D + j]);
+    for (int k = 0; k < D; k++)
+        for (int i = k + 1; i < D; i++) {
+            double l = M[i][k] / M[k][k];
+            for (int j = k; j < D; j++) M[i][j] -= l * M[k][j];
+            x[i] -= l * x[k];
+        }
+    for (int i = D - 1; i >= 0; i--) {
+        for (int j = i + 1; j < D; j++) x[i] -= M[i][j] * x[j];
+        x[i] /= M[i][i];
+    }
+}
+
+static void steep(void *user, void *grad, int64_t n)
+{
+    (void)user;
+    for (int64_t i = 0; i < n; i++) test_put(grad, DEQ_F64, i, (double)(i % D) - 3);
+}
+
+static deq_status outer_gradient(void *user, void *grad, const void *z, const int64_t *samples,
+                                 int64_t n)
+{
+    (void)z, (void)samples;
+    ++*(int *)user;
+    steep(user, grad, n * D);
+    return DEQ_OK;
+}
+
+/* An affine map solved to the end has told Broyden's method its whole Jacobian. */
+static void the_factors_left_behind_estimate_the_inverse_from_both_sides(void **state)
+{
+    double *A = test_matrix(D, 0.8, 41), *b = test_vector(D, 42);
+    static const deq_method kinds[] = { DEQ_BROYDEN, DEQ_BROYDEN, DEQ_ADJOINT_BROYDEN };
+    (void)state;
+    for (int k = 0; k < 3; k++) {
+        test_map m = { .dim = D, .A = A, .b = b, .shift = 0.3, .dtype = DEQ_F64, .poison = -1 };
+        deq_map f = test_map_of(&m, true);
+        deq_solver_options o = deq_solver_defaults();
+        deq_solver_memory *memory = NULL;
+        deq_context *ctx;
+        double w[2 * D], u[2 * D];
+        assert_int_equal(deq_context_new(&ctx, NULL), DEQ_OK);
+        assert_int_equal(deq_solver_memory_new(&memory, ctx), DEQ_OK);
+        assert_int_equal(deq_solver_memory_apply(u, memory, w, false), DEQ_ERR_STATE);
+        o.method = kinds[k];
+        o.broyden.bad = k == 1;
+        o.rtol = 1e-14;
+        o.max_iter = 100;
+        o.memory = memory;
+        test_solve t = test_solve_new(&o, 2, D, DEQ_F64, 1);
+        test_solve_run(&t, &f);
+        for (int right = 0; right < 2; right++) {
+            double error = 0, size = 0, want[D];
+            for (int i = 0; i < 2 * D; i++) w[i] = (double)(i % D) - 4;
+            assert_int_equal(deq_solver_memory_apply(u, memory, w, right), DEQ_OK);
+            memcpy(want, w, sizeof want);
+            exact(want, A, !right);
+            for (int i = 0; i < D; i++) {
+                error += (u[i] - want[i]) * (u[i] - want[i]);
+                size += (w[i] - want[i]) * (w[i] - want[i]); /* of the estimate by the identity */
+            }
+            if (!(error < 0.1 * size)) fail_msg("kind %d: error %g", k, sqrt(error / size));
+        }
+        /* Started from the factors of the same problem, it is nearly done. */
+        int64_t cold = t.info.n_feval;
+        memset(t.z, 0, 2 * D * sizeof(double));
+        test_solve_run(&t, &f);
+        assert_int_equal(t.info.n_outcome[DEQ_CONVERGED], 2);
+        assert_true(t.info.n_feval < cold / 2 + 2);
+        test_solve_free(&t);
+        deq_solver_memory_free(memory);
+        deq_context_free(ctx);
+    }
+    free(A);
+    free(b);
+}
+
+/* -B dg = -dz for the last step of good and bad Broyden: what the pair was made for. */
+static void the_secant_condition_holds_at_the_state_returned(void **state)
+{
+    double *A = test_matrix(D, 0.9, 51), *b = test_vector(D, 52);
+    (void)state;
+    for (int bad = 0; bad < 2; bad++) {
+        double z[2][D], g[2][D];
+        deq_context *ctx;
+        assert_int_equal(deq_context_new(&ctx, NULL), DEQ_OK);
+        deq_solver_memory *memory = NULL;
+        assert_int_equal(deq_solver_memory_new(&memory, ctx), DEQ_OK);
+        for (int limit = 5; limit <= 6; limit++) {
+            test_map m = {
+                .dim = D, .A = A, .b = b, .dtype = DEQ_F64, .shape = tanh, .poison = -1
+            };
+            deq_map f = test_map_of(&m, true);
+            deq_solver_options o = deq_solver_defaults();
+            o.method = DEQ_BROYDEN;
+            o.broyden.bad = bad;
+            o.max_iter = limit;
+            o.rtol = 0;
+            o.memory = limit == 6 ? memory : NULL;
+            o.broyden.memory = 6;
+            test_solve t = test_solve_new(&o, 1, D, DEQ_F64, 1);
+            test_solve_run(&t, &f);
+            assert_int_equal(t.info.sample[0].best_feval, limit);
+            int64_t zero = 0;
+            memcpy(z[limit - 5], t.z, sizeof z[0]);
+            assert_int_equal(test_eval(&m, g[limit - 5], t.z, &zero, 1), DEQ_OK);
+            for (int i = 0; i < D; i++) g[limit - 5][i] -= z[limit - 5][i];
+            test_solve_free(&t);
+        }
+        double dg[D], u[D];
+        for (int i = 0; i < D; i++) dg[i] = g[1][i] - g[0][i];
+        assert_int_equal(deq_solver_memory_rank(memory, 0), 5);
+        assert_int_equal(deq_solver_memory_apply(u, memory, dg, true), DEQ_OK);
+        for (int i = 0; i < D; i++) assert_true(fabs(u[i] + z[1][i] - z[0][i]) < 1e-12);
+        deq_solver_memory_free(memory);
+        deq_context_free(ctx);
+    }
+    free(A);
+    free(b);
+}
+
+/* f(z) = z - 4 atan(z): from 1.5 a full secant step overshoots ever more. */
+static double overshooting(double z)
+{
+    return z - 4 * atan(z);
+}
+
+static void a_search_makes_the_residual_fall(void **state)
+{
+    const double A = 1, b = 0;
+    test_map m = {
+        .dim = 1, .A = &A, .b = &b, .dtype = DEQ_F64, .shape = overshooting, .poison = -1
+    };
+    deq_map f = test_map_of(&m, true);
+    deq_solver_options o = deq_solver_defaults();
+    (void)state;
+    o.method = DEQ_BROYDEN;
+    o.broyden.line_search = true;
+    o.max_iter = 100;
+    o.atol = 1e-10;
+    o.trace = true;
+    test_solve t = test_solve_new(&o, 1, 1, DEQ_F64, 1);
+    test_put(t.z, DEQ_F64, 0, 1.5);
+    test_solve_run(&t, &f);
+    const deq_sample_info *in = &t.info.sample[0];
+    assert_int_equal(in->outcome, DEQ_CONVERGED);
+    assert_true(in->n_iter < in->n_feval - 1); /* some trials were refused */
+    assert_int_equal(in->n_feval, m.calls);
+    test_solve_free(&t);
+}
+
+static void outer_updates_take_products_and_are_made_at_their_frequency(void **state)
+{
+    double *A = test_matrix(D, 0.9, 61), *b = test_vector(D, 62), room[2 * D];
+    int calls = 0;
+    test_map m = {
+        .dim = D, .A = A, .b = b, .shift = 0.1, .dtype = DEQ_F64, .poison = -1, .linear = room
+    };
+    deq_map f = test_map_of(&m, true);
+    deq_solver_options o = deq_solver_defaults();
+    (void)state;
+    o.method = DEQ_ADJOINT_BROYDEN;
+    o.adjoint_broyden.outer_gradient = outer_gradient;
+    o.adjoint_broyden.outer_user = &calls;
+    o.adjoint_broyden.outer_every = 3;
+    o.rtol = 1e-12;
+    test_solve t = test_solve_new(&o, 2, D, DEQ_F64, 1);
+    test_solve_run(&t, &f);
+    assert_int_equal(t.info.n_outcome[DEQ_CONVERGED], 2);
+    assert_int_equal(calls, (t.info.n_feval - 1) / 3);
+    assert_int_equal(t.info.n_vjp, t.info.n_feval - 1 + calls);
+    assert_int_equal(t.info.n_vjp, m.products);
+    test_solve_free(&t);
+    free(A);
+    free(b);
+}
+
+static void a_full_memory_is_reduced_and_the_solve_goes_on(void **state)
+{
+    double *A = test_matrix(D, 0.97, 71), *b = test_vector(D, 72);
+    (void)state;
+    for (int reduction = DEQ_REDUCE_RESTART; reduction <= DEQ_REDUCE_SVD; reduction++)
+        for (int memory = 1; memory <= 5; memory++) {
+            test_map m = {
+                .dim = D, .A = A, .b = b, .dtype = DEQ_F64, .shape = tanh, .poison = -1
+            };
+            deq_map f = test_map_of(&m, true);
+            deq_solver_options o = deq_solver_defaults();
+            o.method = DEQ_BROYDEN;
+            o.broyden.memory = memory;
+            o.broyden.reduction = (deq_broyden_reduction)reduction;
+            o.max_iter = 200;
+            o.rtol = 1e-10;
+            test_solve t = test_solve_new(&o, 1, D, DEQ_F64, 1);
+            test_solve_run(&t, &f);
+            if (t.info.sample[0].outcome != DEQ_CONVERGED)
+                fail_msg("reduction %d, memory %d", reduction, memory);
+            test_solve_free(&t);
+        }
+    free(A);
+    free(b);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(the_factors_left_behind_estimate_the_inverse_from_both_sides),
+        cmocka_unit_test(the_secant_condition_holds_at_the_state_returned),
+        cmocka_unit_test(a_search_makes_the_residual_fall),
+        cmocka_unit_test(outer_updates_take_products_and_are_made_at_their_frequency),
+        cmocka_unit_test(a_full_memory_is_reduced_and_the_solve_goes_on),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
