@@ -66,11 +66,14 @@ static bool check_supervision(deq_graph *g, const deq_equilibrium_options *o,
         if (s->locations[i] < 1)
             deq_graph_fail(g, DEQ_ERR_ARGUMENT, "equilibrium: supervision.locations[%d] is %d", i,
                            s->locations[i]);
-    if (deq_graph_status(g) == DEQ_OK && o->gradient == DEQ_GRADIENT_UNROLL && saved > 1)
+    bool unrolled = o->gradient == DEQ_GRADIENT_UNROLL,
+         reversible = o->gradient == DEQ_GRADIENT_REVERSIBLE;
+    if (deq_graph_status(g) == DEQ_OK && (unrolled || reversible) && saved > 1)
+        deq_graph_fail(g, DEQ_ERR_ARGUMENT, "equilibrium: %s saves no states (%d asked for)",
+                       unrolled ? "unrolling" : "the reversible iteration", saved);
+    if (deq_graph_status(g) == DEQ_OK && unrolled && o->recompute && (s->gap || s->n_locations))
         deq_graph_fail(g, DEQ_ERR_ARGUMENT,
-                       "equilibrium: unrolling saves no states (%d asked for); supervise its steps "
-                       "by gap or locations",
-                       saved);
+                       "equilibrium: unrolling with recomputation returns its last step only");
     return deq_graph_status(g) == DEQ_OK;
 }
 

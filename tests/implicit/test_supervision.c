@@ -362,14 +362,29 @@ static void wrong_supervision_is_refused(void **state)
         int n_states;
         deq_gradient gradient;
         const char *text;
+        bool recompute;
     } cases[] = {
-        { { .struct_size = 3 }, 1, DEQ_GRADIENT_IFT, "struct_size is 3" },
-        { { .gap = -1 }, 1, DEQ_GRADIENT_IFT, "gap is -1" },
-        { { .steps = one, .n_steps = 1 }, 2, DEQ_GRADIENT_IFT, "1 tails for 2 saved states" },
-        { { .steps = zero, .n_steps = 1 }, 1, DEQ_GRADIENT_IFT, "steps[0] is 0" },
-        { { .locations = zero, .n_locations = 1 }, 1, DEQ_GRADIENT_IFT, "locations[0] is 0" },
-        { { .n_locations = 1 }, 1, DEQ_GRADIENT_IFT, "locations is missing" },
-        { { .gap = 1 }, 2, DEQ_GRADIENT_UNROLL, "unrolling saves no states (2 asked for)" },
+        { { .struct_size = 3 }, 1, DEQ_GRADIENT_IFT, "struct_size is 3", false },
+        { { .gap = -1 }, 1, DEQ_GRADIENT_IFT, "gap is -1", false },
+        { { .steps = one, .n_steps = 1 },
+          2,
+          DEQ_GRADIENT_IFT,
+          "1 tails for 2 saved states",
+          false },
+        { { .steps = zero, .n_steps = 1 }, 1, DEQ_GRADIENT_IFT, "steps[0] is 0", false },
+        { { .locations = zero, .n_locations = 1 },
+          1,
+          DEQ_GRADIENT_IFT,
+          "locations[0] is 0",
+          false },
+        { { .n_locations = 1 }, 1, DEQ_GRADIENT_IFT, "locations is missing", false },
+        { { .gap = 1 }, 2, DEQ_GRADIENT_UNROLL, "unrolling saves no states (2 asked for)", false },
+        { { .gap = 0 },
+          3,
+          DEQ_GRADIENT_REVERSIBLE,
+          "reversible iteration saves no states (3",
+          false },
+        { { .gap = 1 }, 1, DEQ_GRADIENT_UNROLL, "returns its last step only", true },
     };
     for (size_t i = 0; i < COUNT_OF(cases); i++) {
         test_graph t = test_graph_new();
@@ -379,6 +394,7 @@ static void wrong_supervision_is_refused(void **state)
         if (!cases[i].s.struct_size) cases[i].s.struct_size = sizeof cases[i].s;
         o.forward.n_states = cases[i].n_states;
         o.gradient = cases[i].gradient;
+        o.recompute = cases[i].recompute;
         deq_equilibrium_supervised(t.g, z, cell, &c, &z0, 1, &o, &cases[i].s, NULL);
         assert_refused(&t, DEQ_ERR_ARGUMENT, cases[i].text, NULL);
         test_graph_free(&t);
