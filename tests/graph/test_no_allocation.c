@@ -54,6 +54,7 @@ static void note(void *caller, size_t bytes)
 
 #define CALLER __builtin_return_address(0)
 
+/* NOLINTBEGIN: these names are the C library's, and must be. */
 void *__libc_malloc(size_t);
 void *__libc_calloc(size_t, size_t);
 void *__libc_realloc(void *, size_t);
@@ -93,6 +94,7 @@ SEEN int posix_memalign(void **p, size_t align, size_t bytes)
     *p = __libc_memalign(align, bytes);
     return *p ? 0 : ENOMEM;
 }
+/* NOLINTEND */
 #endif
 
 /* Programs -------------------------------------------------------------------------------------- */

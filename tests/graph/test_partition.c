@@ -9,7 +9,7 @@
 static int effort(int graphs)
 {
     const char *text = getenv("DEQ_TEST_EFFORT");
-    int factor = text ? atoi(text) : 1;
+    int factor = text ? (int)strtol(text, NULL, 10) : 1;
     return graphs * (factor > 1 ? factor : 1);
 }
 
