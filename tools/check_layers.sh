@@ -40,6 +40,7 @@ headers='
     solver     outcome linear minimise reversible scalar solver splitting
     graph      graph parameters op op/ program gradient_check
     backend    info
+    io         io io/
     implicit   audit cell_map equilibrium normalise_weight regularise spectral supervision
     *          deq
 '

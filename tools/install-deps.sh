@@ -18,7 +18,8 @@
 # derived from them; elsewhere it names what is needed and leaves the rest to the build.
 set -euo pipefail
 
-build=(cmake ninja-build make gcc libc6-dev pkg-config libdnnl-dev)
+build=(cmake ninja-build make gcc libc6-dev pkg-config libdnnl-dev
+    zlib1g-dev libzip-dev libpng-dev libjpeg-dev libjansson-dev)
 test=("${build[@]}" g++ binutils libcmocka-dev libsundials-dev libjansson-dev)
 bench=("${build[@]}")
 docs=(cmake make doxygen)
