@@ -3,9 +3,8 @@
  * One step of GMRES without the product: from the moment A v_j is written until v_{j+1} is asked for.
  *
  * The least that has to move for column j: v_0 ... v_j read once, w = A v_j read and v_{j+1} written,
- * (j + 3) d elements.  Modified Gram-Schmidt reads every v_i twice, for its coefficient and for the
- * subtraction, and w goes through every sweep: 4 (j + 1) d elements and more.  It meets the limit as
- * far as a sample's w and two vectors stay in the cache nearest to memory.
+ * (j + 3) d elements.  Grouped Gram-Schmidt uses every v_i twice and sweeps w once a group; see
+ * gmres.c for when the second use comes from a cache.
  */
 #include "bench.h"
 

@@ -9,10 +9,11 @@
  *   update      y = R^{-1} g,  u += sum_j y_j v_j                                     (3)
  *
  * Orthogonalisation is modified Gram-Schmidt with groups of GROUP vectors in place of single ones:
- * within a group all coefficients are taken from the same w.  A group and w stay in the second cache
- * between their two uses, so that memory is read once, for vectors of up to a hundred thousand
- * elements.  It is done once more when the first pass has left less than ORTHOGONAL of w, since what
- * is left is then mostly rounding (Kahan: "twice is enough").
+ * within a group all coefficients are taken from the same w.  The sweep that subtracts a group forms
+ * the products with the next, so a group is used twice with one sweep between; memory is read once
+ * only where two groups and w fit the second cache (58 000 elements of f32 for 2 MiB), else twice.
+ * It is done once more when the first pass has left less than ORTHOGONAL of w, since what is left is
+ * then mostly rounding (Kahan: "twice is enough").
  *
  * If nothing is left of w the Krylov space is closed: then it holds the solution, or A is singular
  * on it, which shows as a zero on the diagonal of R; that column is left out of (3).
