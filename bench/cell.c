@@ -80,7 +80,7 @@ static void forward(bench_run *run, int batch, bool winograd)
     bench_program_end(&c.p);
 }
 
-static void adjoint(bench_run *run, int batch)
+static void adjoint(bench_run *run, int batch, bool winograd)
 {
     cell c;
     bench_time bare, t;
@@ -92,10 +92,11 @@ static void adjoint(bench_run *run, int batch)
     deq_value du;
     deq_vjp(c.p.g, &du, &c.y, &u, 1, &c.z, 1);
     deq_value inputs[3] = { u, c.z, c.x };
-    if (bench_program_compile(&c.p, &du, 1, inputs, 3, false)) {
+    if (bench_program_compile(&c.p, &du, 1, inputs, 3, winograd)) {
         t = bench_measure(run, bench_state_run, &c.p);
         /* reads u, xhat, writes; three times; masks are a quarter; the sum of branches reads one */
-        report(run, "vjp", batch, t, 2 * bare.median, 3 * 3 + 2 * 0.25 + 1, batch == 32 ? 1.15 : 0);
+        report(run, winograd ? "vjp, Winograd" : "vjp", batch, t, 2 * bare.median,
+               3 * 3 + 2 * 0.25 + 1, batch == 32 && !winograd ? 1.15 : 0);
     }
     bench_program_end(&c.p);
 }
@@ -110,8 +111,10 @@ static void run_cell(bench_run *run)
 
 static void run_adjoint(bench_run *run)
 {
-    for (int batch = 1; batch <= (run->quick ? 1 : 4); batch *= 2) adjoint(run, batch);
-    if (!run->quick) adjoint(run, 32);
+    for (int batch = 1; batch <= (run->quick ? 1 : 4); batch *= 2) adjoint(run, batch, false);
+    if (run->quick) return;
+    adjoint(run, 32, false);
+    adjoint(run, 32, true);
 }
 
 const bench_case bench_cell = { "cell", "convolutional equilibrium cell, one iteration", run_cell };

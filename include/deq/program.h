@@ -30,7 +30,10 @@ typedef struct deq_compile_options {
     bool fuse;          /**< fused groups instead of one kernel a node; default true */
     bool tuned;         /**< tuned kernels; false: reference kernels only; default true */
     bool layout;        /**< channels-last activations around convolutions; default true */
-    bool winograd;      /**< let convolutions use Winograd (less exact); default false */
+    /** 3x3 convolutions and their input gradients in f32 by Winograd's F(4x4, 3x3), where that is
+     *  estimated to be faster; the error of a pixel may reach 1e-6 of the largest sum |x||w| near
+     *  it.  Default false. */
+    bool winograd;
     /** Inputs and outputs whose memory layout the program may choose (deq_program_layout()); all
      *  of one type then have the same layout, so a solver can feed an output back as an input. */
     const deq_value *native;

@@ -453,22 +453,6 @@ static void compiling_survives_every_failing_allocation(void **state)
     }
 }
 
-static void winograd_is_used_or_not_but_computes_the_same(void **state)
-{
-    compared c = with_adjoints(&cases[2]);
-    size_t n;
-    (void)state;
-    deq_compile_options plain = plain_options(), o = deq_compile_defaults();
-    o.winograd = true;
-    deq_program *reference = compared_compile(&c, &plain), *p = compared_compile(&c, &o);
-    float *expected = compared_run(&c, reference, &n), *y = compared_run(&c, p, &n);
-    compared_check("winograd", "", y, expected, n, 1e-4);
-    free(expected), free(y);
-    deq_program_free(reference);
-    deq_program_free(p);
-    test_graph_free(&c.t);
-}
-
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -487,7 +471,6 @@ int main(void)
         cmocka_unit_test(new_weights_are_packed_anew),
         cmocka_unit_test(running_takes_no_memory_from_the_context),
         cmocka_unit_test(compiling_survives_every_failing_allocation),
-        cmocka_unit_test(winograd_is_used_or_not_but_computes_the_same),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

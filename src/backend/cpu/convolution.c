@@ -12,11 +12,14 @@
  *                       so that it has the same kernels and epilogues; else backward data
  *   conv2d_weight_grad  backward weights
  *
+ * The first two go through winograd.c instead where the caller allows it and it pays.
+ *
  * Activations are channels-last.  Weights are packed as the library likes at their own stage.
  */
 #include "backend/cpu/cpu.h"
 #include "backend/cpu/onednn.h"
 #include "backend/cpu/share.h"
+#include "backend/cpu/winograd.h"
 #include "op/conv.h"
 
 /* --- description ------------------------------------------------------------------------------ */
@@ -69,6 +72,7 @@ typedef struct convolution {
     deq_conv_dims d;
     double flops;
     bool reversed;             /* (1) */
+    bool winograd;             /* computed by winograd.c */
     deq_onednn_tensor weights; /* before packing */
     deq_onednn_spec spec;
 } convolution;
@@ -105,7 +109,6 @@ static void fill_spec(convolution *c, const deq_lowering *l)
     const deq_op *op = c->node->op;
     deq_onednn_spec *s = &c->spec;
     s->threads = threads_for(l, c->flops);
-    s->winograd = l->options->winograd;
     s->channel = 1;
     s->a = activation(l, &c->in[0].shape);
     s->kind = DEQ_ONEDNN_CONVOLUTION;
@@ -123,6 +126,7 @@ static void fill_spec(convolution *c, const deq_lowering *l)
         s->result = activation(l, &c->out.shape);
     }
     set_windows(c, c->reversed);
+    c->winograd = l->options->winograd && is_channels_last(l) && deq_winograd_pays(s);
 }
 
 static void describe(convolution *c, const deq_lowering *l, const deq_node *node)
@@ -147,17 +151,19 @@ static bool supports(const deq_lowering *l, const deq_node *node)
     convolution c;
     if (deq_type_of(l->g, node->in[0])->dtype != DEQ_F32) return false;
     describe(&c, l, node);
-    return deq_onednn_probe(&c.spec) > DEQ_ONEDNN_REFERENCE;
+    return c.winograd || deq_onednn_probe(&c.spec) > DEQ_ONEDNN_REFERENCE;
 }
 
-/* Only if the library still has an implementation of its own kind: its convolutions by way of matrix
- * products add full-size channels-last operands at the wrong places (version 2). */
+/* Winograd takes a bias.  The library takes more, but only its implementations of its own kind are
+ * used then: its convolutions by way of matrix products add full-size channels-last operands at the
+ * wrong places (version 2). */
 static bool takes_epilogue(const deq_lowering *l, const deq_group *group, int node)
 {
     convolution c;
     describe(&c, l, &l->g->nodes[group->anchor]);
-    return c.spec.kind == DEQ_ONEDNN_CONVOLUTION && deq_onednn_epilogue(&c.spec, l, group, node) &&
-           deq_onednn_probe(&c.spec) == DEQ_ONEDNN_TUNED;
+    if (c.spec.kind != DEQ_ONEDNN_CONVOLUTION || !deq_onednn_epilogue(&c.spec, l, group, node))
+        return false;
+    return c.winograd ? c.spec.n_posts == 0 : deq_onednn_probe(&c.spec) == DEQ_ONEDNN_TUNED;
 }
 
 static bool channels_last(const deq_lowering *l, const deq_group *group, bool inputs_are)
@@ -248,10 +254,14 @@ static deq_status lower(deq_lowering *l, const deq_group *group)
     deq_onednn_read_operands(l, &c.spec, layout, slot, &status);
     slot[DEQ_ONEDNN_A] = deq_lower_read(l, x, layout, &status);
     int w_slot = deq_lower_read(l, w, DEQ_LAYOUT_PLAIN, &status);
-    if (c.reversed) w_slot = reverse_taps(l, &c, w_slot, stage_of(l, w), &status);
+    if (c.reversed && !c.winograd) w_slot = reverse_taps(l, &c, w_slot, stage_of(l, w), &status);
     slot[DEQ_ONEDNN_RESULT] = deq_lower_write(l, group->outputs[0], &status);
     DEQ_TRY(status);
 
+    slot[DEQ_ONEDNN_B] = w_slot;
+    if (c.winograd)
+        return deq_winograd_lower(l, &c.spec, &c.weights, c.reversed, slot, c.node->stage,
+                                  stage_of(l, w), c.flops);
     DEQ_TRY(deq_onednn_new(l, &p, &c.spec));
     slot[DEQ_ONEDNN_B] = deq_onednn_pack(l, p, DEQ_ONEDNN_B, &c.weights, w_slot, stage_of(l, w),
                                          &status);

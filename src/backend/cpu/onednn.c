@@ -187,7 +187,6 @@ typedef struct request {
     desc a, b, result, bias;
     dnnl_dims_t stride, dilation, padding; /* oneDNN's dilation 0 is dense */
     dnnl_primitive_attr_t attr;
-    dnnl_alg_kind_t algorithm;
     const char *prefer;
 } request;
 
@@ -209,7 +208,6 @@ static dnnl_status_t request_init(request *r, const deq_onednn_spec *s)
         r->padding[i] = s->padding[i];
     }
     r->prefer = s->prefer;
-    r->algorithm = s->winograd ? dnnl_convolution_winograd : dnnl_convolution_direct;
     dnnl_status_t status = desc_init(&r->a, &s->a);
     if (status == dnnl_success) status = desc_init(&r->b, &s->b);
     if (status == dnnl_success) status = desc_init(&r->result, &s->result);
@@ -238,24 +236,24 @@ static dnnl_status_t create_forward(dnnl_primitive_desc_t *pd, request *r, desc_
                                     desc_ref y, dnnl_primitive_attr_t attr)
 {
     return dnnl_convolution_forward_primitive_desc_create(
-        pd, the_engine(), dnnl_forward_training, r->algorithm, x, w, ref(&r->bias), y, r->stride,
-        r->dilation, r->padding, r->padding, attr);
+        pd, the_engine(), dnnl_forward_training, dnnl_convolution_direct, x, w, ref(&r->bias), y,
+        r->stride, r->dilation, r->padding, r->padding, attr);
 }
 
 static dnnl_status_t create_backward(dnnl_primitive_desc_t *pd, request *r,
                                      dnnl_primitive_desc_t forward)
 {
     return dnnl_convolution_backward_data_primitive_desc_create(
-        pd, the_engine(), r->algorithm, ref(&r->result), ref(&r->b), ref(&r->a), r->stride,
-        r->dilation, r->padding, r->padding, forward, r->attr);
+        pd, the_engine(), dnnl_convolution_direct, ref(&r->result), ref(&r->b), ref(&r->a),
+        r->stride, r->dilation, r->padding, r->padding, forward, r->attr);
 }
 
 static dnnl_status_t create_weights(dnnl_primitive_desc_t *pd, request *r,
                                     dnnl_primitive_desc_t forward)
 {
     return dnnl_convolution_backward_weights_primitive_desc_create(
-        pd, the_engine(), r->algorithm, ref(&r->a), ref(&r->result), NULL, ref(&r->b), r->stride,
-        r->dilation, r->padding, r->padding, forward, r->attr);
+        pd, the_engine(), dnnl_convolution_direct, ref(&r->a), ref(&r->result), NULL, ref(&r->b),
+        r->stride, r->dilation, r->padding, r->padding, forward, r->attr);
 }
 
 static dnnl_status_t create_best_matmul(dnnl_primitive_desc_t *pd, request *r)
@@ -289,8 +287,8 @@ static dnnl_status_t create_forward(dnnl_primitive_desc_t *pd, request *r, desc_
 {
     dnnl_convolution_desc_t d;
     dnnl_status_t status = dnnl_dilated_convolution_forward_desc_init(
-        &d, dnnl_forward_training, r->algorithm, x, w, ref(&r->bias), y, r->stride, r->dilation,
-        r->padding, r->padding);
+        &d, dnnl_forward_training, dnnl_convolution_direct, x, w, ref(&r->bias), y, r->stride,
+        r->dilation, r->padding, r->padding);
     return status == dnnl_success ? create(pd, &d, attr, NULL) : status;
 }
 
@@ -299,8 +297,8 @@ static dnnl_status_t create_backward(dnnl_primitive_desc_t *pd, request *r,
 {
     dnnl_convolution_desc_t d;
     dnnl_status_t status = dnnl_dilated_convolution_backward_data_desc_init(
-        &d, r->algorithm, ref(&r->result), ref(&r->b), ref(&r->a), r->stride, r->dilation,
-        r->padding, r->padding);
+        &d, dnnl_convolution_direct, ref(&r->result), ref(&r->b), ref(&r->a), r->stride,
+        r->dilation, r->padding, r->padding);
     return status == dnnl_success ? create(pd, &d, r->attr, forward) : status;
 }
 
@@ -309,8 +307,8 @@ static dnnl_status_t create_weights(dnnl_primitive_desc_t *pd, request *r,
 {
     dnnl_convolution_desc_t d;
     dnnl_status_t status = dnnl_dilated_convolution_backward_weights_desc_init(
-        &d, r->algorithm, ref(&r->a), ref(&r->result), NULL, ref(&r->b), r->stride, r->dilation,
-        r->padding, r->padding);
+        &d, dnnl_convolution_direct, ref(&r->a), ref(&r->result), NULL, ref(&r->b), r->stride,
+        r->dilation, r->padding, r->padding);
     return status == dnnl_success ? create(pd, &d, r->attr, forward) : status;
 }
 
@@ -371,10 +369,6 @@ static dnnl_status_t describe(dnnl_primitive_desc_t *pd, const deq_onednn_spec *
     int before = enter_threads(s->threads);
     dnnl_status_t status = request_init(&r, s);
     if (status == dnnl_success) status = create_any(pd, &r, s->kind);
-    if (status != dnnl_success && s->winograd) {
-        r.algorithm = dnnl_convolution_direct;
-        status = create_any(pd, &r, s->kind);
-    }
     request_clear(&r);
     leave_threads(before, s->threads);
     if (status != dnnl_success) *pd = NULL;

@@ -68,7 +68,6 @@ typedef struct deq_onednn_spec {
     deq_onednn_kind kind;
     deq_onednn_tensor a, b, result;
     int64_t stride[2], padding[2], dilation[2]; /* of convolutions; dilation 1 is dense */
-    bool winograd;      /* if the library has it for this shape, else direct */
     const char *prefer; /* begin of the name of a preferred implementation, or NULL */
     int threads;        /* the primitive runs on exactly so many */
     int channel;        /* the axis of the result that a bias belongs to */
