@@ -28,8 +28,8 @@ typedef struct compiler {
     const deq_value *outputs;
     int n_outputs;
     int32_t *map;    /* [source values] -> value of the simplified graph, 0 if none */
-    bool *is_native; /* [simplified values] named in options.native */
-    size_t n_mapped; /* length of map */
+    bool *is_native; /* [source values] named in options.native */
+    size_t n_mapped; /* length of both */
     size_t n_values; /* of the simplified graph */
 } compiler;
 
@@ -102,13 +102,14 @@ static void assign_layouts(compiler *c)
 {
     deq_lowering *l = &c->l;
     if (!choose_layouts(c)) {
-        memset(c->is_native, 0, c->n_values * sizeof *c->is_native);
+        memset(c->is_native, 0, c->n_mapped * sizeof *c->is_native);
         return;
     }
-    for (size_t v = 1; v < c->n_values; v++) {
-        if (!may_be_channels_last(&l->g->values[v].type)) c->is_native[v] = false;
-        if (c->is_native[v] && deq_node_of(l->g, (deq_value){ (int32_t)v })->op == &deq_op_input)
-            l->layout[v] = DEQ_LAYOUT_CHANNELS_LAST;
+    for (size_t v = 1; v < c->n_mapped; v++) {
+        const deq_value_info *info = &c->source->values[v];
+        if (!may_be_channels_last(&info->type)) c->is_native[v] = false;
+        if (c->is_native[v] && c->map[v] && c->source->nodes[info->node].op == &deq_op_input)
+            l->layout[c->map[v]] = DEQ_LAYOUT_CHANNELS_LAST;
     }
     choose_layouts(c);
 }
@@ -179,7 +180,7 @@ static deq_status place_output(compiler *c, deq_binding *b, int n_before)
     deq_program *p = l->program;
     deq_value v = mapped(c, b->value);
     deq_status status = DEQ_OK;
-    b->layout = c->is_native[v.id] ? DEQ_LAYOUT_CHANNELS_LAST : DEQ_LAYOUT_PLAIN;
+    b->layout = c->is_native[b->value.id] ? DEQ_LAYOUT_CHANNELS_LAST : DEQ_LAYOUT_PLAIN;
     int slot = deq_lower_read(l, v, b->layout, &status);
     DEQ_TRY(status);
 
@@ -274,17 +275,14 @@ static deq_status prepare(compiler *c, const deq_compile_options *o)
     c->n_values = p->graph->n_values;
     l->slots = deq_alloc_array(l->ctx, c->n_values, sizeof *l->slots);
     l->layout = p->layout = deq_lower_alloc(l, c->n_values * sizeof *l->layout);
-    c->is_native = deq_alloc_array(l->ctx, c->n_values, sizeof *c->is_native);
+    c->is_native = deq_alloc_array(l->ctx, c->n_mapped, sizeof *c->is_native);
     l->uses = deq_alloc_array(l->ctx, c->n_values, sizeof *l->uses);
     if (!l->slots || !l->layout || !l->uses || !c->is_native) return DEQ_ERR_NOMEM;
     for (size_t k = 0; k < l->g->n_nodes; k++)
         for (int i = 0; i < l->g->nodes[k].n_in; i++) l->uses[l->g->nodes[k].in[i].id]++;
     for (int i = 0; i < c->n_outputs; i++) l->uses[mapped(c, c->outputs[i]).id]++;
     for (size_t v = 0; v < c->n_values; v++) l->slots[v][0] = l->slots[v][1] = -1;
-    for (int i = 0; i < o->n_native; i++) {
-        int32_t id = c->map[o->native[i].id];
-        if (id) c->is_native[id] = true;
-    }
+    for (int i = 0; i < o->n_native; i++) c->is_native[o->native[i].id] = true;
     return DEQ_OK;
 }
 
@@ -338,7 +336,7 @@ deq_status deq_compile(deq_program **out, deq_graph *g, const deq_value *outputs
     deq_release(g->ctx, c.map, c.n_mapped * sizeof *c.map);
     deq_release(g->ctx, c.l.slots, c.n_values * sizeof *c.l.slots);
     deq_release(g->ctx, c.l.uses, c.n_values * sizeof *c.l.uses);
-    deq_release(g->ctx, c.is_native, c.n_values * sizeof *c.is_native);
+    deq_release(g->ctx, c.is_native, c.n_mapped * sizeof *c.is_native);
     if (status != DEQ_OK) {
         deq_program_free(p);
         return status;
