@@ -43,6 +43,15 @@ typedef enum deq_gradient {
 /** Build the scalar loss of the outer problem from the states; see deq_equilibrium_options. */
 typedef deq_value deq_outer_loss_fn(deq_graph *g, const deq_value *z, void *user);
 
+/**
+ * Told what became of a backward solve, each time a program runs one.
+ *
+ * @param user  of the options.
+ * @param info  [batch], during the call only; a Neumann or SHINE estimate has no residual.
+ * @param batch samples.
+ */
+typedef void deq_adjoint_observer_fn(void *user, const deq_linear_info *info, int64_t batch);
+
 /** Settings of an equilibrium.  Start from deq_equilibrium_defaults(). */
 typedef struct deq_equilibrium_options {
     size_t struct_size;         /**< sizeof(deq_equilibrium_options) */
@@ -56,6 +65,8 @@ typedef struct deq_equilibrium_options {
     double tau;       /**< phantom, unroll, reversible: damping in (0, 1]; default 1 */
     int shine_refine; /**< SHINE: applications of J by the adjoint solver from there; default 0 */
     double shine_fallback; /**< SHINE: u = w where |u| > this times |w|; 0 never; default 1.3 */
+    deq_adjoint_observer_fn *adjoint_observer; /**< NULL (default): none */
+    void *adjoint_observer_user;               /**< passed to adjoint_observer */
     /** SHINE with forward.method DEQ_ADJOINT_BROYDEN: the loss whose gradient at intermediate states
      *  directs extra updates (outer-problem awareness, forward.adjoint_broyden.outer_every); built
      *  on the graph like the cell.  NULL (default): none. */
@@ -67,7 +78,8 @@ typedef struct deq_equilibrium_options {
                          z0; default false */
 } deq_equilibrium_options;
 
-/** What a solve reports, as values of the graph that a program can have among its outputs. */
+/** What a solve reports, as values of the graph that a program can have among its outputs.  For
+ *  gradients that take a fixed number of steps it is measured by one more evaluation of f. */
 typedef struct deq_equilibrium_report {
     deq_value residual; /**< [B] in the state's dtype: |f(z) - z| of each sample's z* */
     deq_value outcome;  /**< [B] i32: deq_outcome of each sample */

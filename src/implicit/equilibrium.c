@@ -149,13 +149,36 @@ static void unroll(build *b, const deq_value *start, int k)
     }
 }
 
-static void no_report(deq_graph *g, deq_equilibrium_report *report, deq_value z)
+/* What |f(z) - z| and |f(z)| of each sample are: sums over all states. */
+static deq_value norm_of(deq_graph *g, const deq_value *v, int n)
 {
-    deq_type t = deq_value_type(g, z);
-    deq_shape per_sample = DEQ_SHAPE(t.shape.dim[0]);
-    report->residual = deq_fill(g, t.dtype, per_sample, 0);
-    report->outcome = deq_fill(g, DEQ_I32, per_sample, DEQ_MAX_ITER);
-    report->n_feval = deq_fill(g, DEQ_I32, per_sample, 0);
+    deq_value sum = DEQ_NONE;
+    for (int i = 0; i < n; i++) {
+        uint32_t axes = ((1u << deq_value_type(g, v[i]).shape.rank) - 1) & ~DEQ_AXIS(0);
+        sum = deq_add_maybe(g, sum, deq_sum(g, deq_square(g, v[i]), axes, false));
+    }
+    return deq_sqrt(g, sum);
+}
+
+/* A report for steps that no solver watched: one more evaluation of f, at z.  It costs nothing unless
+ * a program asks for it. */
+static void report_steps(build *b, deq_equilibrium_report *report, const deq_value *z, int n_feval)
+{
+    deq_graph *g = b->g;
+    deq_value held[DEQ_MAX_STATES], fz[DEQ_MAX_STATES], gap[DEQ_MAX_STATES];
+    int n = b->body->n_states;
+    deq_type t = deq_value_type(g, z[0]);
+    deq_shape per_sample = DEQ_SHAPE(t.shape.rank ? t.shape.dim[0] : 1);
+    for (int i = 0; i < n; i++) held[i] = deq_stop_gradient(g, z[i]);
+    deq_body_inline(g, b->body, held, b->captured, fz);
+    for (int i = 0; i < n; i++) gap[i] = deq_sub(g, fz[i], held[i]);
+    report->residual = norm_of(g, gap, n);
+    deq_value bound = deq_shift(g, deq_scale(g, norm_of(g, fz, n), b->o->forward.rtol),
+                                b->o->forward.atol);
+    deq_value failed = deq_logical_not(g, deq_less_equal(g, report->residual, bound));
+    report->outcome = deq_where(g, failed, deq_fill(g, DEQ_I32, per_sample, DEQ_MAX_ITER),
+                                deq_fill(g, DEQ_I32, per_sample, DEQ_CONVERGED));
+    report->n_feval = deq_fill(g, DEQ_I32, per_sample, n_feval);
 }
 
 /* Nodes -------------------------------------------------------------------------------------- */
@@ -279,18 +302,20 @@ deq_status deq_equilibrium_supervised(deq_graph *g, deq_value *z, deq_cell_fn *c
         deq_body_release(body);
         return deq_graph_status(g);
     }
+    int steps = o.forward.max_iter;
     if (o.gradient == DEQ_GRADIENT_UNROLL && o.recompute) {
         swept(&b, &deq_op_unrolled, 1, z0);
-        if (report) no_report(g, report, z0[0]);
     } else if (o.gradient == DEQ_GRADIENT_UNROLL) {
-        unroll(&b, z0, o.forward.max_iter);
-        if (report) no_report(g, report, z0[0]);
+        unroll(&b, z0, steps);
     } else if (o.gradient == DEQ_GRADIENT_REVERSIBLE) {
         swept(&b, &deq_op_reversible, 2, z0);
-        if (report) no_report(g, report, z0[0]);
+        steps = (steps + 1) / 2 * 2;
     } else {
         solved(&b, z0, report);
+        report = NULL; /* the solver's own */
     }
+    if (report && deq_graph_status(g) == DEQ_OK)
+        report_steps(&b, report, z + (deq_supervised_count(&o, &s) - 1) * n_states, steps);
     deq_body_release(body);
     deq_body_release(b.outer);
     return deq_graph_status(g);

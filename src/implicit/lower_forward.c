@@ -126,6 +126,20 @@ static deq_status begin(forward *s, void *const *slot)
     return deq_inner_run_injected(&s->f);
 }
 
+/* Samples without a solution are said, with the facts; what to do is the caller's decision. */
+static void tell(const forward *s, const deq_solve_info *info)
+{
+    int64_t failed = info->batch - info->n_outcome[DEQ_CONVERGED];
+    if (failed)
+        deq_log_line(
+            s->f.ctx, DEQ_LOG_INFO,
+            "equilibrium: %lld of %lld samples did not converge (%lld out of iterations, "
+            "%lld stagnated, %lld diverged, %lld not finite), largest residual %.3g",
+            (long long)failed, (long long)info->batch, (long long)info->n_outcome[DEQ_MAX_ITER],
+            (long long)info->n_outcome[DEQ_STAGNATED], (long long)info->n_outcome[DEQ_DIVERGED],
+            (long long)info->n_outcome[DEQ_NON_FINITE], info->residual);
+}
+
 static deq_status run_forward(void *self, void *const *slot, char *message)
 {
     forward *s = self;
@@ -142,6 +156,7 @@ static deq_status run_forward(void *self, void *const *slot, char *message)
     deq_places_data(&s->places, s->places.out, slot, data);
     deq_inner_export(&s->f, data, z);
     write_report(s, &info, slot);
+    tell(s, &info);
     if (s->places.saved >= 0) write_saved(s, slot);
     int64_t handle = (int64_t)(uintptr_t)s->memory;
     memcpy(slot[s->places.memory], &handle, sizeof handle);

@@ -184,7 +184,8 @@ static void warn(const linear *s)
         double relative = i->b_norm > 0 ? i->residual / i->b_norm : 0;
         if (i->outcome != DEQ_CONVERGED && relative > worst) worst = relative;
     }
-    if (s->how == DEQ_GRADIENT_IFT && failed)
+    bool solved = s->how == DEQ_GRADIENT_IFT || s->solver;
+    if ((solved && failed) || fallen)
         deq_log_line(
             s->product.ctx, DEQ_LOG_WARNING,
             "adjoint solve: %lld of %lld samples did not converge, worst relative residual "
@@ -226,6 +227,9 @@ static deq_status run_linear(void *self, void *const *slot, char *message)
     deq_inner_export(&s->product, data, slot[s->u]);
     write_report(s, slot);
     warn(s);
+    const deq_equilibrium_options *o = &s->implicit->options;
+    if (o->adjoint_observer)
+        o->adjoint_observer(o->adjoint_observer_user, s->info, s->product.states.batch);
     return DEQ_OK;
 }
 

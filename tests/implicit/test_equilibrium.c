@@ -532,6 +532,94 @@ static void the_report_counts_evaluations_and_names_the_outcome(void **state)
     deq_context_free(ctx);
 }
 
+/* Steps that no solver watched report what one more evaluation finds. */
+static void unrolled_steps_report_their_residual(void **state)
+{
+    (void)state;
+    static const int steps[2] = { 4, 60 };
+    for (int k = 0; k < 2; k++) {
+        deq_context *ctx = test_context();
+        deq_graph *g;
+        deq_program *p;
+        deq_equilibrium_options o = tight();
+        deq_equilibrium_report r;
+        double residual[B];
+        int32_t outcome[B], evaluations[B];
+        o.gradient = DEQ_GRADIENT_UNROLL;
+        o.forward.max_iter = steps[k];
+        assert_int_equal(deq_graph_new(&g, ctx), DEQ_OK);
+        dense c = { deq_constant(g, DEQ_F64, DEQ_SHAPE(D, D), W),
+                    deq_fill(g, DEQ_F64, DEQ_SHAPE(B, D), 0.5) };
+        deq_value z = deq_equilibrium(g, affine_cell, &c, zeros_like(g, c.x), &o, &r);
+        deq_value out[4] = { z, r.residual, r.outcome, r.n_feval };
+        assert_int_equal(deq_compile(&p, g, out, 4, NULL), DEQ_OK);
+        assert_int_equal(deq_program_run(p, DEQ_STAGE_PARAMETER), DEQ_OK);
+        deq_program_read(p, r.residual, residual, sizeof residual);
+        deq_program_read(p, r.outcome, outcome, sizeof outcome);
+        deq_program_read(p, r.n_feval, evaluations, sizeof evaluations);
+        for (int b = 0; b < B; b++) {
+            assert_int_equal(outcome[b], k ? DEQ_CONVERGED : DEQ_MAX_ITER);
+            assert_int_equal(evaluations[b], steps[k]);
+            assert_true(k ? residual[b] < 1e-13 : residual[b] > 1e-6);
+        }
+        deq_program_free(p);
+        deq_graph_free(g);
+        deq_context_free(ctx);
+    }
+}
+
+/* A backward solve that fails is told to the observer and to the log, and is never zero. */
+typedef struct told {
+    int calls, failed, log_lines;
+} told;
+
+static void observe(void *user, const deq_linear_info *info, int64_t batch)
+{
+    told *t = user;
+    t->calls++;
+    for (int64_t b = 0; b < batch; b++) t->failed += info[b].outcome != DEQ_CONVERGED;
+}
+
+static void count_line(void *user, deq_log_level level, const char *message)
+{
+    told *t = user;
+    t->log_lines += level == DEQ_LOG_WARNING && strstr(message, "did not converge") != NULL;
+}
+
+static void a_failed_adjoint_solve_is_told_and_is_not_zero(void **state)
+{
+    (void)state;
+    told t = { 0, 0, 0 };
+    deq_context_options co = deq_context_defaults();
+    deq_context *ctx;
+    deq_graph *g;
+    deq_program *p;
+    co.log = count_line;
+    co.log_user = &t;
+    assert_int_equal(deq_context_new(&ctx, &co), DEQ_OK);
+    assert_int_equal(deq_graph_new(&g, ctx), DEQ_OK);
+    deq_equilibrium_options o = tight();
+    o.adjoint.max_iter = 1;
+    o.adjoint_observer = observe;
+    o.adjoint_observer_user = &t;
+    deq_value x = deq_input(g, "x", DEQ_STAGE_INJECTED, DEQ_F64, DEQ_SHAPE(B, D)), dx;
+    deq_value in[2] = { deq_constant(g, DEQ_F64, DEQ_SHAPE(D, D), W), x };
+    deq_value loss = deq_sum(g, build_affine(g, in, 2, &o), DEQ_ALL_AXES, false);
+    assert_int_equal(deq_vjp(g, &dx, &loss, NULL, 1, &x, 1), DEQ_OK);
+    assert_int_equal(deq_compile(&p, g, &dx, 1, NULL), DEQ_OK);
+    double data[B * D] = { 0 }, u[B * D];
+    assert_int_equal(deq_program_write(p, x, data, sizeof data), DEQ_OK);
+    assert_int_equal(deq_program_run(p, DEQ_STAGE_PARAMETER), DEQ_OK);
+    assert_int_equal(deq_program_read(p, dx, u, sizeof u), DEQ_OK);
+    for (int i = 0; i < B * D; i++) assert_true(fabs(u[i]) > 0.1);
+    assert_int_equal(t.calls, 1);
+    assert_int_equal(t.failed, B);
+    assert_int_equal(t.log_lines, 1);
+    deq_program_free(p);
+    deq_graph_free(g);
+    deq_context_free(ctx);
+}
+
 static void wrong_cell(deq_graph *g, const deq_value *z, deq_value *fz, void *user)
 {
     (void)user;
@@ -634,6 +722,8 @@ int main(void)
         cmocka_unit_test(recomputed_unrolling_is_unrolling),
         cmocka_unit_test(the_recomputed_gradient_is_that_of_the_computation),
         cmocka_unit_test(the_report_counts_evaluations_and_names_the_outcome),
+        cmocka_unit_test(unrolled_steps_report_their_residual),
+        cmocka_unit_test(a_failed_adjoint_solve_is_told_and_is_not_zero),
         cmocka_unit_test(a_cell_that_changes_the_type_is_refused),
         cmocka_unit_test(training_memory_is_the_same_for_10_and_1000_iterations),
     };
