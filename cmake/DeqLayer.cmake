@@ -75,6 +75,9 @@ function(deq_isa_sources name)
   set(flags_avx2 -mavx2 -mfma -mf16c)
   set(flags_avx512 -mavx512f -mavx512bw -mavx512dq -mavx512vl -mavx2 -mfma -mf16c
     -mprefer-vector-width=512)
+  # Vectors wider than the level's registers are passed between inlined functions only, and a debug
+  # build may leave a loop as it is.
+  set(quiet -Wno-psabi $<$<C_COMPILER_ID:Clang,AppleClang>:-Wno-pass-failed>)
   set(x86 0)
   if(CMAKE_SYSTEM_PROCESSOR MATCHES "^(x86_64|AMD64|amd64)$")
     set(x86 1)
@@ -86,7 +89,8 @@ function(deq_isa_sources name)
     set_target_properties(${target} PROPERTIES C_EXTENSIONS ON)
     target_compile_definitions(${target} PRIVATE DEQ_ISA_SUFFIX=_${level})
     target_compile_options(${target} PRIVATE ${flags_${level}}
-      $<$<NOT:$<CONFIG:Debug>>:-O3> -ffp-contract=fast -fno-math-errno -fno-trapping-math)
+      $<$<NOT:$<CONFIG:Debug>>:-O3> -ffp-contract=fast -fno-math-errno -fno-trapping-math
+      ${quiet})
   endforeach()
   target_compile_definitions(deq_${name} PRIVATE DEQ_HAVE_AVX2=${x86} DEQ_HAVE_AVX512=${x86})
 endfunction()
