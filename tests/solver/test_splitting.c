@@ -186,8 +186,8 @@ static void a_splitting_can_be_accelerated(void **state)
     monotone p;
     double z[BATCH * D], residual[BATCH];
     fill_monotone(&p, 0.5, 1, DEQ_F64);
-    int64_t plain = solve(&p, DEQ_SPLITTING_FORWARD_BACKWARD, 0.05, DEQ_PICARD, z, residual);
-    int64_t fast = solve(&p, DEQ_SPLITTING_FORWARD_BACKWARD, 0.05, DEQ_ANDERSON, z, residual);
+    int64_t plain = solve(&p, DEQ_SPLITTING_FORWARD_BACKWARD, 0.1, DEQ_PICARD, z, residual);
+    int64_t fast = solve(&p, DEQ_SPLITTING_FORWARD_BACKWARD, 0.1, DEQ_ANDERSON, z, residual);
     if (fast < 0 || fast >= plain / 3) fail_msg("%d against %d", (int)fast, (int)plain);
     for (int k = 0; k < BATCH; k++) assert_true(residual[k] < 1e-7);
 }
