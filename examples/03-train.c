@@ -49,7 +49,7 @@ enum { LAYERS = sizeof width / sizeof *width - 1 };
 static deq_parameters *parameters_new(void)
 {
     deq_parameters *theta;
-    char name[8];
+    char name[16];
     must(deq_parameters_new(&theta, ctx, DEQ_F32));
     for (int l = 0; l < LAYERS; l++) {
         snprintf(name, sizeof name, "w%d", l);
@@ -69,7 +69,7 @@ static deq_parameters *parameters_new(void)
 
 static deq_value network(deq_graph *g, deq_value x, deq_parameters *theta)
 {
-    char name[8];
+    char name[16];
     for (int l = 0; l < LAYERS; l++) {
         snprintf(name, sizeof name, "w%d", l);
         deq_value w = deq_parameter(g, theta, name);

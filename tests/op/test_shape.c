@@ -319,7 +319,7 @@ static void check_concat(const struct concat_case *k, deq_dtype d)
     for (int i = 0; i < k->axis; i++) outer *= k->x[0].dim[i];
     for (int i = k->axis + 1; i < k->x[0].rank; i++) inner *= k->x[0].dim[i];
     for (int i = 0; i < k->n; i++) {
-        char name[8];
+        char name[16];
         snprintf(name, sizeof name, "x%d", i);
         in[i] = deq_input(t.g, name, DEQ_STAGE_STATE, d, k->x[i]);
         data[i] = count_up(d, deq_shape_count(&k->x[i]));
