@@ -28,9 +28,7 @@ void deq_tile_begin(deq_tile_run *run, const deq_tile_program *p, void *const *s
     for (size_t i = 0; i < n; i++) {
         const deq_tile_operand *o = &p->operands[i];
         run->held[i] = -1;
-        run->at[i] = o->kind == DEQ_TILE_TEMPORARY || o->kind == DEQ_TILE_GATHERED
-                         ? buffers + (size_t)o->buffer * tile
-                         : o->immediate;
+        run->at[i] = o->buffer >= 0 ? buffers + (size_t)o->buffer * tile : o->immediate;
     }
 }
 
