@@ -7,8 +7,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-static const bench_case *const cases[] = { &bench_cell,       &bench_adjoint,  &bench_dense,
-                                           &bench_fused,      &bench_dispatch, &bench_solve,
+static const bench_case *const cases[] = { &bench_cell,        &bench_adjoint,  &bench_dense,
+                                           &bench_fused,       &bench_dispatch, &bench_solve,
                                            &bench_solver_step, &bench_gmres };
 #define N_CASES ((int)(sizeof cases / sizeof *cases))
 

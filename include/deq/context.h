@@ -50,9 +50,9 @@ typedef struct deq_context_options {
     size_t struct_size;             /**< sizeof(deq_context_options) */
     const deq_allocator *allocator; /**< copied; NULL for the C library's */
     int threads; /**< threads a program may use, >= 1; 0: what OpenMP would (OMP_NUM_THREADS, cores) */
-    deq_isa isa;                    /**< upper limit for own kernels; default DEQ_ISA_AUTO */
-    deq_log_fn *log;                /**< NULL to drop log lines */
-    void *log_user;                 /**< passed to log */
+    deq_isa isa;     /**< upper limit for own kernels; default DEQ_ISA_AUTO */
+    deq_log_fn *log; /**< NULL to drop log lines */
+    void *log_user;  /**< passed to log */
 } deq_context_options;
 
 /**

@@ -5,9 +5,9 @@
 /* Table 2 of the paper: the multipliers, and the Weyl constants that move the key each round. */
 #define MULTIPLIER_0 UINT32_C(0xD2511F53)
 #define MULTIPLIER_1 UINT32_C(0xCD9E8D57)
-#define WEYL_0       UINT32_C(0x9E3779B9) /* golden ratio */
-#define WEYL_1       UINT32_C(0xBB67AE85) /* sqrt(3) - 1 */
-#define ROUNDS       10
+#define WEYL_0 UINT32_C(0x9E3779B9) /* golden ratio */
+#define WEYL_1 UINT32_C(0xBB67AE85) /* sqrt(3) - 1 */
+#define ROUNDS 10
 
 void deq_philox4x32(uint32_t out[4], const uint32_t counter[4], const uint32_t key[2])
 {

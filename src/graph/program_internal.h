@@ -19,7 +19,7 @@ struct deq_program {
     int threads;
     const deq_backend *backend;
     deq_layout *layout; /* [values of graph] as their producers write them */
-    deq_graph *graph; /* the simplified graph: for describe and kernels' attributes */
+    deq_graph *graph;   /* the simplified graph: for describe and kernels' attributes */
     deq_group *groups;
     int n_groups;
     deq_slot *slots;

@@ -13,8 +13,8 @@
 typedef enum deq_inner_kind {
     DEQ_INNER_MAP,   /* z -> f(z; c) */
     DEQ_INNER_PLAIN, /* the same, on plain rows */
-    DEQ_INNER_VJP, /* u -> u J(z; c), z fixed */
-    DEQ_INNER_JVP  /* u -> J(z; c) u, z fixed */
+    DEQ_INNER_VJP,   /* u -> u J(z; c), z fixed */
+    DEQ_INNER_JVP    /* u -> J(z; c) u, z fixed */
 } deq_inner_kind;
 
 typedef struct deq_inner {

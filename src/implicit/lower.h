@@ -13,9 +13,9 @@ typedef struct deq_places {
     int second[DEQ_MAX_STATES]; /* w of a linear solve */
     int out[DEQ_MAX_STATES];    /* z* or u */
     int report[DEQ_REPORT_VALUES];
-    int memory; /* the forward solver's handle, written or read; -1 if none */
-    int saved;  /* intermediate states; -1 if none */
-    int *captured; /* by the cell, then by the outer loss */
+    int memory;          /* the forward solver's handle, written or read; -1 if none */
+    int saved;           /* intermediate states; -1 if none */
+    int *captured;       /* by the cell, then by the outer loss */
     int *reads, *writes; /* all of the above */
     int n_reads, n_writes;
 } deq_places;

@@ -52,41 +52,41 @@ deq_value deq_reduce_sum_like(const deq_frame *n, deq_value v)
 
 /* --- sum:  y = sum_r x_r,  dx = dy, repeated ------------------------------------------------- */
 
-#define FOLD_NAME          sum_f32
-#define FOLD_TYPE          float
-#define FOLD_SUM           double
-#define FOLD_START         0
+#define FOLD_NAME sum_f32
+#define FOLD_TYPE float
+#define FOLD_SUM double
+#define FOLD_START 0
 #define FOLD_STEP(a, x, s) ((a) + (double)(x))
-#define FOLD_JOIN(a, b)    ((a) + (b))
-#define FOLD_END(a, s)     (a)
+#define FOLD_JOIN(a, b) ((a) + (b))
+#define FOLD_END(a, s) (a)
 #include "op/reduce_fold.h"
 
-#define FOLD_NAME          sum_f64
-#define FOLD_TYPE          double
-#define FOLD_SUM           double
-#define FOLD_START         0
+#define FOLD_NAME sum_f64
+#define FOLD_TYPE double
+#define FOLD_SUM double
+#define FOLD_START 0
 #define FOLD_STEP(a, x, s) ((a) + (x))
-#define FOLD_JOIN(a, b)    ((a) + (b))
-#define FOLD_END(a, s)     (a)
+#define FOLD_JOIN(a, b) ((a) + (b))
+#define FOLD_END(a, s) (a)
 #include "op/reduce_fold.h"
 
 /* Integers wrap around: added as unsigned numbers, where that is defined. */
-#define FOLD_NAME          sum_i32
-#define FOLD_TYPE          uint32_t
-#define FOLD_SUM           uint64_t
-#define FOLD_START         0
+#define FOLD_NAME sum_i32
+#define FOLD_TYPE uint32_t
+#define FOLD_SUM uint64_t
+#define FOLD_START 0
 #define FOLD_STEP(a, x, s) ((a) + (x))
-#define FOLD_JOIN(a, b)    ((a) + (b))
-#define FOLD_END(a, s)     (a)
+#define FOLD_JOIN(a, b) ((a) + (b))
+#define FOLD_END(a, s) (a)
 #include "op/reduce_fold.h"
 
-#define FOLD_NAME          sum_i64
-#define FOLD_TYPE          uint64_t
-#define FOLD_SUM           uint64_t
-#define FOLD_START         0
+#define FOLD_NAME sum_i64
+#define FOLD_TYPE uint64_t
+#define FOLD_SUM uint64_t
+#define FOLD_START 0
 #define FOLD_STEP(a, x, s) ((a) + (x))
-#define FOLD_JOIN(a, b)    ((a) + (b))
-#define FOLD_END(a, s)     (a)
+#define FOLD_JOIN(a, b) ((a) + (b))
+#define FOLD_END(a, s) (a)
 #include "op/reduce_fold.h"
 
 static bool infer_sum(deq_shape_rule *r)
@@ -169,22 +169,22 @@ deq_value deq_sum_to(deq_graph *g, deq_value x, deq_shape shape)
 
 /* --- squared_norm:  y = sum_r x_r^2,  dx = 2 x dy -------------------------------------------- */
 
-#define FOLD_NAME          squares_f32
-#define FOLD_TYPE          float
-#define FOLD_SUM           double
-#define FOLD_START         0
+#define FOLD_NAME squares_f32
+#define FOLD_TYPE float
+#define FOLD_SUM double
+#define FOLD_START 0
 #define FOLD_STEP(a, x, s) ((a) + (double)(x) * (double)(x))
-#define FOLD_JOIN(a, b)    ((a) + (b))
-#define FOLD_END(a, s)     (a)
+#define FOLD_JOIN(a, b) ((a) + (b))
+#define FOLD_END(a, s) (a)
 #include "op/reduce_fold.h"
 
-#define FOLD_NAME          squares_f64
-#define FOLD_TYPE          double
-#define FOLD_SUM           double
-#define FOLD_START         0
+#define FOLD_NAME squares_f64
+#define FOLD_TYPE double
+#define FOLD_SUM double
+#define FOLD_START 0
 #define FOLD_STEP(a, x, s) ((a) + (x) * (x))
-#define FOLD_JOIN(a, b)    ((a) + (b))
-#define FOLD_END(a, s)     (a)
+#define FOLD_JOIN(a, b) ((a) + (b))
+#define FOLD_END(a, s) (a)
 #include "op/reduce_fold.h"
 
 static void vjp_squared_norm(const deq_frame *n, const deq_value *dy, deq_value *dx)

@@ -14,49 +14,49 @@
 /* --- reduce_max ------------------------------------------------------------------------------ */
 
 /* NaN wins over everything: it compares false with itself and with whatever comes after it. */
-#define FOLD_NAME          max_f32
-#define FOLD_TYPE          float
-#define FOLD_SUM           float
-#define FOLD_START         (-INFINITY)
+#define FOLD_NAME max_f32
+#define FOLD_TYPE float
+#define FOLD_SUM float
+#define FOLD_START (-INFINITY)
 #define FOLD_STEP(a, x, s) ((x) > (a) || (x) != (x) ? (x) : (a))
-#define FOLD_JOIN(a, b)    ((b) > (a) || (b) != (b) ? (b) : (a))
-#define FOLD_END(a, s)     (a)
+#define FOLD_JOIN(a, b) ((b) > (a) || (b) != (b) ? (b) : (a))
+#define FOLD_END(a, s) (a)
 #include "op/reduce_fold.h"
 
-#define FOLD_NAME          max_f64
-#define FOLD_TYPE          double
-#define FOLD_SUM           double
-#define FOLD_START         ((double)-INFINITY)
+#define FOLD_NAME max_f64
+#define FOLD_TYPE double
+#define FOLD_SUM double
+#define FOLD_START ((double)-INFINITY)
 #define FOLD_STEP(a, x, s) ((x) > (a) || (x) != (x) ? (x) : (a))
-#define FOLD_JOIN(a, b)    ((b) > (a) || (b) != (b) ? (b) : (a))
-#define FOLD_END(a, s)     (a)
+#define FOLD_JOIN(a, b) ((b) > (a) || (b) != (b) ? (b) : (a))
+#define FOLD_END(a, s) (a)
 #include "op/reduce_fold.h"
 
-#define FOLD_NAME          max_i32
-#define FOLD_TYPE          int32_t
-#define FOLD_SUM           int32_t
-#define FOLD_START         INT32_MIN
+#define FOLD_NAME max_i32
+#define FOLD_TYPE int32_t
+#define FOLD_SUM int32_t
+#define FOLD_START INT32_MIN
 #define FOLD_STEP(a, x, s) ((x) > (a) ? (x) : (a))
-#define FOLD_JOIN(a, b)    ((b) > (a) ? (b) : (a))
-#define FOLD_END(a, s)     (a)
+#define FOLD_JOIN(a, b) ((b) > (a) ? (b) : (a))
+#define FOLD_END(a, s) (a)
 #include "op/reduce_fold.h"
 
-#define FOLD_NAME          max_i64
-#define FOLD_TYPE          int64_t
-#define FOLD_SUM           int64_t
-#define FOLD_START         INT64_MIN
+#define FOLD_NAME max_i64
+#define FOLD_TYPE int64_t
+#define FOLD_SUM int64_t
+#define FOLD_START INT64_MIN
 #define FOLD_STEP(a, x, s) ((x) > (a) ? (x) : (a))
-#define FOLD_JOIN(a, b)    ((b) > (a) ? (b) : (a))
-#define FOLD_END(a, s)     (a)
+#define FOLD_JOIN(a, b) ((b) > (a) ? (b) : (a))
+#define FOLD_END(a, s) (a)
 #include "op/reduce_fold.h"
 
-#define FOLD_NAME          max_bool
-#define FOLD_TYPE          uint8_t
-#define FOLD_SUM           uint8_t
-#define FOLD_START         0
+#define FOLD_NAME max_bool
+#define FOLD_TYPE uint8_t
+#define FOLD_SUM uint8_t
+#define FOLD_START 0
 #define FOLD_STEP(a, x, s) ((x) > (a) ? (x) : (a))
-#define FOLD_JOIN(a, b)    ((b) > (a) ? (b) : (a))
-#define FOLD_END(a, s)     (a)
+#define FOLD_JOIN(a, b) ((b) > (a) ? (b) : (a))
+#define FOLD_END(a, s) (a)
 #include "op/reduce_fold.h"
 
 static deq_value zero_like(const deq_frame *n)
@@ -123,22 +123,22 @@ static double shift(double m)
     return isinf(m) ? 0 : m;
 }
 
-#define FOLD_NAME          exps_f32
-#define FOLD_TYPE          float
-#define FOLD_SUM           double
-#define FOLD_START         0
+#define FOLD_NAME exps_f32
+#define FOLD_TYPE float
+#define FOLD_SUM double
+#define FOLD_START 0
 #define FOLD_STEP(a, x, s) ((a) + (double)expf((x) - (float)shift((double)(s))))
-#define FOLD_JOIN(a, b)    ((a) + (b))
-#define FOLD_END(a, s)     (shift((double)(s)) + log(a))
+#define FOLD_JOIN(a, b) ((a) + (b))
+#define FOLD_END(a, s) (shift((double)(s)) + log(a))
 #include "op/reduce_fold.h"
 
-#define FOLD_NAME          exps_f64
-#define FOLD_TYPE          double
-#define FOLD_SUM           double
-#define FOLD_START         0
+#define FOLD_NAME exps_f64
+#define FOLD_TYPE double
+#define FOLD_SUM double
+#define FOLD_START 0
 #define FOLD_STEP(a, x, s) ((a) + exp((x)-shift(s)))
-#define FOLD_JOIN(a, b)    ((a) + (b))
-#define FOLD_END(a, s)     (shift(s) + log(a))
+#define FOLD_JOIN(a, b) ((a) + (b))
+#define FOLD_END(a, s) (shift(s) + log(a))
 #include "op/reduce_fold.h"
 
 static deq_value replace(deq_graph *g, deq_value v, double number, double by)

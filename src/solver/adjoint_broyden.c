@@ -17,7 +17,7 @@
 #include <math.h>
 #include <string.h>
 
-static const double least_number = 1e-290; /* whose inverse is safe */
+static const double least_number = 1e-290;     /* whose inverse is safe */
 static const double least_denominator = 1e-10; /* of the terms that it is the sum of */
 
 typedef struct update {
@@ -107,7 +107,8 @@ static void prepare_update(void *self, int64_t row, const double *sums)
         p->denominator += sums[2 + i] * sums[2 + n + i];
         size = fmax(size, fabs(sums[2 + i] * sums[2 + n + i]));
     }
-    p->append = isfinite(p->denominator) && fabs(p->denominator) > fmax(least_denominator * size, least_number);
+    p->append = isfinite(p->denominator) &&
+                fabs(p->denominator) > fmax(least_denominator * size, least_number);
     if (!p->append) deq_row_info(s, row)->n_singular++;
 }
 

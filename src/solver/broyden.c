@@ -18,7 +18,7 @@
 #include <math.h>
 #include <string.h>
 
-static const double least_number = 1e-290; /* whose inverse is safe */
+static const double least_number = 1e-290;     /* whose inverse is safe */
 static const double least_denominator = 1e-10; /* of u, relative to the terms it is made of */
 
 /* One sample's step. */

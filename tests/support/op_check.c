@@ -40,8 +40,7 @@ void random_data(const op_case *c, int i, double *x)
     bool given = c->low != 0 || c->high != 0;
     double low = given ? c->low : -1, high = given ? c->high : 1;
     uint64_t state = test_seed() * 1000003u + (uint64_t)i;
-    for (const char *s = c->name; *s; s++)
-        state = state * 31u + (unsigned char)*s;
+    for (const char *s = c->name; *s; s++) state = state * 31u + (unsigned char)*s;
     for (int64_t k = 0; k < n; k++)
         x[k] = c->data[i] ? c->data[i][k] : (double)(float)(low + (high - low) * uniform(&state));
 }
@@ -73,8 +72,7 @@ static built build(const op_case *c, deq_dtype dtype, const double *const *given
         deq_dtype t = is_float(c->in[i].dtype) ? dtype : c->in[i].dtype;
         b.in[i] = deq_input(b.g, name, DEQ_STAGE_STATE, t, c->in[i].shape);
         size_t bytes = (size_t)deq_shape_count(&c->in[i].shape) * sizeof(double);
-        if (!is_float(t))
-            continue;
+        if (!is_float(t)) continue;
         b.data[i] = malloc(bytes);
         assert_non_null(b.data[i]);
         if (given && given[i])
@@ -88,8 +86,7 @@ static built build(const op_case *c, deq_dtype dtype, const double *const *given
 
 static void discard(built *b)
 {
-    for (int i = 0; i < OP_CASE_MAX_IN; i++)
-        free(b->data[i]);
+    for (int i = 0; i < OP_CASE_MAX_IN; i++) free(b->data[i]);
     deq_graph_free(b->g);
     deq_context_free(b->ctx);
 }
@@ -97,8 +94,7 @@ static void discard(built *b)
 static void must(const op_case *c, const built *b, const char *what, deq_status status,
                  const deq_program *p)
 {
-    if (status == DEQ_OK)
-        return;
+    if (status == DEQ_OK) return;
     fail_msg("%s (seed %llu): %s: %s: %s", c->name, shown_seed(), what, deq_status_text(status),
              p ? deq_program_error(p) : deq_last_error(b->ctx));
 }
@@ -114,8 +110,7 @@ static void write_inputs(const op_case *c, const built *b, deq_program *p)
             int64_t n = deq_shape_count(&t.shape);
             narrow = malloc((size_t)n * sizeof *narrow);
             assert_non_null(narrow);
-            for (int64_t k = 0; k < n; k++)
-                narrow[k] = (float)b->data[i][k];
+            for (int64_t k = 0; k < n; k++) narrow[k] = (float)b->data[i][k];
             data = narrow;
         }
         must(c, b, "write", deq_program_write(p, b->in[i], data, deq_type_bytes(&t)), p);
@@ -135,8 +130,7 @@ static void read_output(const op_case *c, const built *b, deq_program *p, double
     float *narrow = malloc((size_t)n * sizeof *narrow);
     assert_non_null(narrow);
     must(c, b, "read", deq_program_read(p, b->out, narrow, deq_type_bytes(&t)), p);
-    for (int64_t k = 0; k < n; k++)
-        out[k] = narrow[k];
+    for (int64_t k = 0; k < n; k++) out[k] = narrow[k];
     free(narrow);
 }
 
@@ -187,8 +181,7 @@ void check_close(const char *name, const double *a, const double *b, int64_t n, 
 {
     double size = 1;
     for (int64_t i = 0; i < n; i++)
-        if (isfinite(b[i]))
-            size = fmax(size, fabs(b[i]));
+        if (isfinite(b[i])) size = fmax(size, fabs(b[i]));
     for (int64_t i = 0; i < n; i++) {
         bool same = a[i] == b[i] || (isnan(a[i]) && isnan(b[i]));
         if (!same && !(fabs(a[i] - b[i]) <= tol * size))
@@ -240,8 +233,7 @@ static points points_of(const op_case *c, const built *b)
         p.at[i] = (deq_gradient_point){ .value = b->in[i],
                                         .data = b->data[i] ? b->data[i] : c->int_data[i],
                                         .fixed = !moves };
-        if (moves)
-            p.moving[p.n_moving++] = b->in[i];
+        if (moves) p.moving[p.n_moving++] = b->in[i];
     }
     return p;
 }
@@ -255,8 +247,7 @@ static void add_direction(const op_case *c, points *p, deq_graph *g, deq_value l
     char name[24];
     snprintf(name, sizeof name, "direction%d", p->n_directions);
     uint64_t state = test_seed() + 77u + (uint64_t)p->n_directions + (unsigned char)c->name[0];
-    for (int64_t k = 0; k < n; k++)
-        data[k] = 2 * uniform(&state) - 1;
+    for (int64_t k = 0; k < n; k++) data[k] = 2 * uniform(&state) - 1;
     deq_value v = deq_input(g, name, DEQ_STAGE_STATE, DEQ_F64, shape);
     p->direction_data[p->n_directions] = data;
     p->directions[p->n_directions++] = v;
@@ -265,8 +256,7 @@ static void add_direction(const op_case *c, points *p, deq_graph *g, deq_value l
 
 static void free_points(points *p)
 {
-    for (int i = 0; i < p->n_directions; i++)
-        free(p->direction_data[i]);
+    for (int i = 0; i < p->n_directions; i++) free(p->direction_data[i]);
 }
 
 /* Differences of the outputs with respect to all points. */
@@ -279,8 +269,7 @@ static void check_values(const op_case *c, const built *b, const points *p, cons
     o.tol = tol;
     o.seed = test_seed() + 1;
     must(c, b, what, deq_gradient_check(&r, b->g, outputs, n_outputs, p->at, p->n, &o), NULL);
-    if (!r.passed)
-        fail_msg("%s (seed %llu): %s %s", c->name, shown_seed(), what, r.message);
+    if (!r.passed) fail_msg("%s (seed %llu): %s %s", c->name, shown_seed(), what, r.message);
 }
 
 static double tolerance(const op_case *c)
@@ -315,8 +304,7 @@ static void check_jvp_again(const op_case *c)
     built b = build(c, DEQ_F64, NULL);
     points p = points_of(c, &b);
     deq_value tangent;
-    for (int i = 0; i < p.n_moving; i++)
-        add_direction(c, &p, b.g, p.moving[i]);
+    for (int i = 0; i < p.n_moving; i++) add_direction(c, &p, b.g, p.moving[i]);
     must(c, &b, "jvp", deq_jvp(b.g, &tangent, &b.out, 1, p.moving, p.directions, p.n_moving), NULL);
     check_values(c, &b, &p, "derivatives of the jvp", &tangent, 1, tolerance(c));
     free_points(&p);
@@ -326,11 +314,9 @@ static void check_jvp_again(const op_case *c)
 void check_op(const op_case *c)
 {
     check_forward(c);
-    if (c->only_forward)
-        return;
+    if (c->only_forward) return;
     check_first(c);
-    if (c->once_only)
-        return;
+    if (c->once_only) return;
     check_vjp_again(c);
     check_jvp_again(c);
 }
@@ -341,8 +327,7 @@ static void must_refuse(const char *name, deq_status got, const char *message, d
     if (got != status)
         fail_msg("%s: status is '%s' (%s), expected '%s'", name, deq_status_text(got), message,
                  deq_status_text(status));
-    if (!strstr(message, text))
-        fail_msg("%s: '%s' does not say '%s'", name, message, text);
+    if (!strstr(message, text)) fail_msg("%s: '%s' does not say '%s'", name, message, text);
 }
 
 /* Types are used as they stand: a refusal may be about the dtype. */
