@@ -89,9 +89,9 @@ typedef struct deq_anderson_options {
     double ridge;     /**< Tikhonov term of the fit, >= 0, relative to each column's square;
                            default 0 */
     double condition; /**< a column is left out when its part that is independent of the newer ones
-                           is below 1 / condition of it; > 1, or 0 (default) for 1e6 */
-    double safeguard; /**< residual above safeguard * best: Picard step, empty window; > 1, or 0 for
-                           never; default 1e3 */
+                           is below 1 / condition of it; > 1, or 0 (default) for 1e4 */
+    double safeguard; /**< residual above safeguard * best: back to the best pair and on by a Picard
+                           step, with an empty window; > 1, or 0 for never; default 100 */
     int restart;      /**< empty the window every so many steps; 0 (default): never */
     deq_anderson_fit fit; /**< default DEQ_FIT_DIFFERENCE, the only one for type I */
 } deq_anderson_options;

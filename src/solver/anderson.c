@@ -22,13 +22,15 @@
 
 enum { M = DEQ_DEPTH_MAX };
 
-static const double condition_default = 1e6;
+static const double condition_default = 1e4, condition_constrained = 1e6;
 static const double least_move = 0.01; /* of beta |g|: below it, a step is no step */
 
 typedef struct window {
     int pairs;         /* in use, this round's included once it is measured */
     bool broken[M];    /* slots whose difference spans two solves */
     bool plain;        /* take a Picard step */
+    bool back;         /* ... from the best pair */
+    int best, age;     /* its slot, and the rounds since it was made */
     int n;             /* differences that the step uses */
     int slot[M];       /* [n] newest first */
     double gamma[M];   /* [n] */
@@ -153,8 +155,8 @@ static int solve_scaled(const deq_solver *s, const window *w, const int *slot, i
                         double *x)
 {
     double A[M * M], scale[M], condition = s->o.anderson.condition, ridge = s->o.anderson.ridge;
-    double tolerance = 1 / (condition_default * condition_default);
-    if (condition > 0) tolerance = 1 / (condition * condition);
+    if (condition == 0) condition = constrained(s) ? condition_constrained : condition_default;
+    double tolerance = 1 / (condition * condition);
     if (constrained(s)) {
         ridge = fmax(ridge, tolerance);
         tolerance = 0;
@@ -212,13 +214,17 @@ static void fit(deq_solver *s, int64_t row, window *w, const int *slot, int n, d
         if (!isfinite(w->gamma[i])) w->n = 0;
 }
 
-/* Is it time to forget the window?  Its newest pair stays. */
-static bool start_anew(const deq_solver *s, int64_t row)
+/* Is it time to forget the window?  Then its newest pair stays; but when the step went far astray, the
+ * next one starts from the best pair, as long as the ring has it. */
+static bool start_anew(const deq_solver *s, int64_t row, window *w)
 {
+    const anderson *a = s->method;
     const deq_anderson_options *o = &s->o.anderson;
     const deq_sample_info *in = deq_row_info(s, row);
-    if (o->restart && (in->n_feval - 1) % o->restart == 0 && in->n_feval > 1) return true;
-    return o->safeguard > 0 && deq_row_sample(s, row)->residual > o->safeguard * in->residual;
+    bool astray = o->safeguard > 0 &&
+                  deq_row_sample(s, row)->residual > o->safeguard * in->residual;
+    w->back = astray && w->age < a->depth;
+    return astray || (o->restart && in->n_feval > 1 && (in->n_feval - 1) % o->restart == 0);
 }
 
 static void judge_and_fit(void *self, int64_t row, const double *sums)
@@ -228,14 +234,18 @@ static void judge_and_fit(void *self, int64_t row, const double *sums)
     int slot[M], n = list_slots(s, pairs_now(s, w), slot);
     double b[M];
     bool goes_on = deq_judge(s, row, sums[0], sums[1], false);
+    bool is_best = deq_row_sample(s, row)->is_best;
+    w->age = is_best ? 0 : w->age + 1;
+    if (is_best) w->best = ((const anderson *)s->method)->at;
     w->n = 0;
     w->plain = false;
     if (n) store_products(s, w, slot, n, sums + 2, b);
     w->pairs = pairs_now(s, w);
     if (!goes_on) return;
-    if (start_anew(s, row)) {
-        w->pairs = 1;
+    if (start_anew(s, row, w)) {
+        w->pairs = w->back ? 0 : 1;
         deq_row_info(s, row)->n_restart++;
+        deq_row_info(s, row)->n_fallback += w->back;
     } else if ((n = usable(s, w, slot, n, b)) > 0) {
         fit(s, row, w, slot, n, b);
     }
@@ -257,8 +267,9 @@ static double advance(const deq_solver *s, const window *w, int n, int64_t row, 
         m++;
     }
     if (m) take(s, x, a->F, slot, m, row, at);
-    return s->b.k->advance(deq_at(&s->b, next_z(s), row, at), deq_at(&s->b, s->fz, row, at), c, x,
-                           m, deq_at(&s->b, s->z, row, at), count);
+    const void *f = deq_at(&s->b, w->back ? a->F[w->best] : s->fz, row, at);
+    return s->b.k->advance(deq_at(&s->b, next_z(s), row, at), f, c, x, m,
+                           deq_at(&s->b, s->z, row, at), count);
 }
 
 /* (4) with beta < 1. */
@@ -278,8 +289,9 @@ static double advance_mixed(const deq_solver *s, const window *w, int n, int64_t
         y[n + i] = deq_at(&s->b, a->G[older], row, at);
         c[n + i] = rest * w->gamma[i];
     }
-    s->b.k->combine(out, 1, deq_at(&s->b, s->fz, row, at), -rest,
-                    deq_at(&s->b, a->G[a->at], row, at), c, x, y, 2 * n, count);
+    int from = w->back ? w->best : a->at;
+    s->b.k->combine(out, 1, deq_at(&s->b, a->F[from], row, at), -rest,
+                    deq_at(&s->b, a->G[from], row, at), c, x, y, 2 * n, count);
     return s->b.k->distance(out, deq_at(&s->b, s->z, row, at), count);
 }
 
@@ -386,7 +398,7 @@ static int recall(deq_solver *s)
 static void begin(deq_solver *s)
 {
     anderson *a = s->method;
-    for (int64_t i = 0; i < s->b.B; i++) a->window[i] = (window){ .pairs = 0 };
+    for (int64_t i = 0; i < s->b.B; i++) a->window[i] = (window){ .age = M };
     a->at = s->memory && s->o.anderson.fit == DEQ_FIT_DIFFERENCE ? recall(s) : 0;
     s->z = a->zs[0];
     s->fz = a->F[a->at];

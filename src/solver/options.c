@@ -17,7 +17,7 @@ deq_solver_options deq_solver_defaults(void)
         .stagnation_window = 30,
         .n_states = 1,
         .picard = { .damping = 1 },
-        .anderson = { .type = 2, .depth = 20, .mixing = 1, .safeguard = 1e3 },
+        .anderson = { .type = 2, .depth = 20, .mixing = 1, .safeguard = 100 },
         .broyden = { .memory = 30, .gamma = 1, .armijo = 1e-4, .min_step = 1e-2, .safeguard = 1e3 },
         .adjoint_broyden = { .memory = 30, .gamma = 1, .outer_every = 5 },
         .newton_krylov = { .restart = 20,

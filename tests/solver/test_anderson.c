@@ -161,6 +161,39 @@ static void a_memory_saves_evaluations_when_the_problem_moves_a_little(void **st
     free(b);
 }
 
+/* Steep at 0 and flat outside: steps go astray. */
+static double steep(double z)
+{
+    return 1 + 0.5 * atan(20 * z);
+}
+
+static void a_step_astray_goes_back_to_the_best_pair(void **state)
+{
+    static const double A[4] = { 0, -1, 1, 0.2 }, b[2] = { 0.05, -0.02 };
+    int back = 0;
+    (void)state;
+    for (int i = 0; i < 40; i++) {
+        test_map m = { .dim = 2, .A = A, .b = b, .dtype = DEQ_F64, .shape = steep, .poison = -1 };
+        deq_map f = test_map_of(&m, true);
+        deq_solver_options o = deq_solver_defaults();
+        o.method = DEQ_ANDERSON;
+        o.anderson.safeguard = 1.5;
+        o.anderson.mixing = i % 2 ? 1 : 0.5;
+        o.max_iter = 60;
+        o.rtol = 1e-10;
+        test_solve t = test_solve_new(&o, 1, 2, DEQ_F64, 1);
+        test_put(t.z, DEQ_F64, 0, 0.1 * i - 2);
+        test_put(t.z, DEQ_F64, 1, 1 - 0.07 * i);
+        test_solve_run(&t, &f);
+        const deq_sample_info *in = &t.info.sample[0];
+        back += in->n_fallback;
+        assert_true(in->n_fallback <= in->n_restart);
+        assert_true(in->residual <= in->initial);
+        test_solve_free(&t);
+    }
+    assert_true(back > 0);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -169,6 +202,7 @@ int main(void)
         cmocka_unit_test(a_window_without_information_is_counted_and_stepped_over),
         cmocka_unit_test(depth_one_is_the_picard_iteration),
         cmocka_unit_test(restarts_are_made_when_asked_for_and_counted),
+        cmocka_unit_test(a_step_astray_goes_back_to_the_best_pair),
         cmocka_unit_test(a_memory_saves_evaluations_when_the_problem_moves_a_little),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
