@@ -22,6 +22,14 @@ static bool copy_pointed(deq_implicit *m)
         m->custom = *o->custom;
         o->custom = &m->custom;
     }
+    deq_solver_options *adjoint = &m->options.adjoint_solver;
+    if (adjoint->custom) {
+        m->adjoint_custom = *adjoint->custom;
+        adjoint->custom = &m->adjoint_custom;
+    }
+    adjoint->n_states = 1; /* nobody asks for the others */
+    adjoint->n_state_index = 0;
+    adjoint->state_index = NULL;
     if (o->n_state_index <= 0 || !o->state_index) return true;
     m->state_index = deq_alloc(m->ctx, index_bytes(m));
     if (!m->state_index) return false;

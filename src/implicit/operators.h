@@ -32,7 +32,7 @@ typedef struct deq_implicit {
     deq_body *body;
     deq_body *outer;                 /* z -> gradient of the outer loss, or NULL */
     deq_equilibrium_options options; /* what it points to is copied below */
-    deq_custom_method custom;
+    deq_custom_method custom, adjoint_custom;
     int *state_index; /* [options.forward.n_state_index] or NULL */
 } deq_implicit;
 
