@@ -12,6 +12,7 @@
 
 #include <deq/io/archive.h>
 #include <deq/io/npy.h>
+#include <deq/io/pytorch.h>
 #include <deq/io/safetensors.h>
 
 #endif
