@@ -132,7 +132,7 @@ static deq_status collect(deq_pickle *p, size_t first, size_t below, deq_pickle_
 
 static deq_status collect_marked(deq_pickle *p, deq_pickle_kind kind)
 {
-    size_t first;
+    size_t first = 0;
 
     DEQ_TRY(find_mark(p, &first));
     if (kind == DEQ_PICKLE_DICT && (p->depth - first) % 2 != 0)
@@ -152,8 +152,8 @@ static deq_status collect_tuple(deq_pickle *p, size_t count)
 
 static deq_status add_marked(deq_pickle *p, deq_pickle_kind kind)
 {
-    size_t first;
-    deq_pickle_list *list;
+    size_t first = 0;
+    deq_pickle_list *list = NULL;
 
     DEQ_TRY(find_mark(p, &first));
     DEQ_TRY(container(p, first - 1, kind, &list));
@@ -167,7 +167,7 @@ static deq_status add_marked(deq_pickle *p, deq_pickle_kind kind)
 /* APPEND and SETITEM: the last `count` values into the container below them. */
 static deq_status add_last(deq_pickle *p, deq_pickle_kind kind, size_t count)
 {
-    deq_pickle_list *list;
+    deq_pickle_list *list = NULL;
 
     if (p->depth <= count) return deq_pickle_fail(p, "too few values to add");
     for (size_t i = p->depth - count; i < p->depth; i++)
@@ -192,7 +192,7 @@ static deq_status take(deq_pickle *p, const unsigned char **bytes, size_t count)
 
 static deq_status take_number(deq_pickle *p, uint64_t *number, size_t size)
 {
-    const unsigned char *bytes;
+    const unsigned char *bytes = NULL;
 
     DEQ_TRY(take(p, &bytes, size));
     *number = 0;
@@ -215,7 +215,7 @@ static deq_status take_line(deq_pickle *p, const char **line, size_t *length)
 static deq_status push_text(deq_pickle *p, deq_pickle_kind kind, size_t length_size)
 {
     uint64_t length;
-    const unsigned char *bytes;
+    const unsigned char *bytes = NULL;
 
     DEQ_TRY(take_number(p, &length, length_size));
     if (length > p->end - p->at)
@@ -256,7 +256,7 @@ static deq_status push_long(deq_pickle *p, size_t length_size)
 
 static deq_status push_float(deq_pickle *p)
 {
-    const unsigned char *bytes;
+    const unsigned char *bytes = NULL;
     uint64_t bits = 0;
     deq_pickle_value v = { .kind = DEQ_PICKLE_FLOAT };
 
@@ -306,8 +306,8 @@ static deq_status put_memo_at(deq_pickle *p, size_t index_size)
 
 static deq_status push_global(deq_pickle *p)
 {
-    const char *module, *name;
-    size_t module_length, name_length;
+    const char *module = NULL, *name = NULL;
+    size_t module_length = 0, name_length = 0;
     deq_pickle_value v;
 
     DEQ_TRY(take_line(p, &module, &module_length));
@@ -318,7 +318,7 @@ static deq_status push_global(deq_pickle *p)
 
 static deq_status push_stack_global(deq_pickle *p)
 {
-    deq_pickle_value name, module, v;
+    deq_pickle_value name = { 0 }, module = { 0 }, v;
 
     DEQ_TRY(pop(p, &name));
     DEQ_TRY(pop(p, &module));
@@ -375,7 +375,7 @@ static deq_status push_simple(deq_pickle *p, deq_pickle_kind kind, int64_t integ
 
 static deq_status pop_mark(deq_pickle *p)
 {
-    size_t first;
+    size_t first = 0;
 
     DEQ_TRY(find_mark(p, &first));
     p->depth = first - 1;
