@@ -11,6 +11,8 @@
 #define DEQ_IO_H
 
 #include <deq/io/archive.h>
+#include <deq/io/cifar.h>
+#include <deq/io/idx.h>
 #include <deq/io/npy.h>
 #include <deq/io/pytorch.h>
 #include <deq/io/safetensors.h>

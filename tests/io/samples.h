@@ -223,4 +223,28 @@ static inline file_bytes sample_pytorch(void)
     return b;
 }
 
+/* u8 [2, 1, 3] */
+static inline file_bytes sample_idx(void)
+{
+    file_bytes b = { 0 };
+    put(&b, "\0\0\10\3", 4);
+    put_big(&b, 2, 4);
+    put_big(&b, 1, 4);
+    put_big(&b, 3, 4);
+    put(&b, "\1\2\3\4\5\6", 6);
+    return b;
+}
+
+/* Records of CIFAR-10 (10 classes) or CIFAR-100: labels 9, 8, ..., coarse ones 19, 18, ... */
+static inline file_bytes sample_cifar(int classes, int count)
+{
+    file_bytes b = { 0 };
+    for (int i = 0; i < count; i++) {
+        if (classes == 100) put_byte(&b, 19 - i);
+        put_byte(&b, classes - 1 - i);
+        for (int k = 0; k < 3072; k++) put_byte(&b, (i + k / 1024 * 64 + k % 64) & 255);
+    }
+    return b;
+}
+
 #endif
