@@ -13,6 +13,7 @@
 #include <deq/io/archive.h>
 #include <deq/io/cifar.h>
 #include <deq/io/idx.h>
+#include <deq/io/image.h>
 #include <deq/io/npy.h>
 #include <deq/io/pytorch.h>
 #include <deq/io/safetensors.h>

@@ -247,4 +247,44 @@ static inline file_bytes sample_cifar(int classes, int count)
     return b;
 }
 
+/* 3 x 2 pixels. */
+static inline file_bytes sample_ppm(void)
+{
+    file_bytes b = { 0 };
+    put_text(&b, "P6\n# a comment\n3 2\n255\n");
+    for (int i = 0; i < 18; i++) put_byte(&b, 10 * i);
+    return b;
+}
+
+/* Two bytes a sample. */
+static inline file_bytes sample_pgm(void)
+{
+    file_bytes b = { 0 };
+    put_text(&b, "P5 2 2 1000 ");
+    for (int i = 0; i < 4; i++) put_big(&b, 300ull * (unsigned)i, 2);
+    return b;
+}
+
+/* 2 x 2: 1, 2 below 1.5, -2 */
+static inline file_bytes sample_pfm(void)
+{
+    file_bytes b = { 0 };
+    put_text(&b, "Pf\n2 2\n-1.0\n");
+    const unsigned words[] = { 0x3f800000, 0x40000000, 0x3fc00000, 0xc0000000 };
+    for (int i = 0; i < 4; i++) put_little(&b, words[i], 4);
+    return b;
+}
+
+/* 2 x 1: (1, 2), (1.5, -2) */
+static inline file_bytes sample_flo(void)
+{
+    file_bytes b = { 0 };
+    put_text(&b, "PIEH");
+    put_little(&b, 2, 4);
+    put_little(&b, 1, 4);
+    const unsigned words[] = { 0x3f800000, 0x40000000, 0x3fc00000, 0xc0000000 };
+    for (int i = 0; i < 4; i++) put_little(&b, words[i], 4);
+    return b;
+}
+
 #endif
