@@ -97,7 +97,7 @@ VM_INLINE float vm_split(float x, int32_t *e)
     int32_t i = vm_int(tiny ? x * 0x1p23f : x);
     int32_t n = (int32_t)((uint32_t)i - 0x3f3504f3) >> 23; /* 0x3f3504f3 is sqrt(1/2) */
     *e = n - (tiny ? 23 : 0);
-    return vm_float(i - (int32_t)((uint32_t)n << 23));
+    return vm_float((int32_t)((uint32_t)i - ((uint32_t)n << 23)));
 }
 
 /*
