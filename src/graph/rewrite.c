@@ -156,7 +156,7 @@ static deq_value copy_leaf(deq_graph *g, const deq_node *n)
 static void rewrite_node(deq_rewriter *r, const deq_graph *from, const deq_node *n)
 {
     deq_graph *g = r->g;
-    deq_value out[DEQ_MAX_OUTPUTS];
+    deq_value out[DEQ_MAX_OUTPUTS] = { { 0 } };
     deq_value *in = deq_arena_alloc(&g->arena, ((size_t)n->n_in + 1) * sizeof *in);
     if (!in) {
         deq_graph_fail(g, DEQ_ERR_NOMEM, "%s", deq_last_error(g->ctx));

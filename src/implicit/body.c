@@ -257,7 +257,7 @@ void deq_body_inline(deq_graph *g, const deq_body *body, const deq_value *z,
     for (int i = 0; i < body->n_captured; i++) map[body->captured[i].id] = captured[i].id;
     for (size_t k = 0; k < from->n_nodes && g->status == DEQ_OK; k++) {
         const deq_node *n = &from->nodes[k];
-        deq_value out[DEQ_MAX_OUTPUTS];
+        deq_value out[DEQ_MAX_OUTPUTS] = { { 0 } };
         if (n->op == &deq_op_input) continue;
         if (is_number(n->op)) {
             out[0] = copy_number(g, n);

@@ -92,7 +92,7 @@ static void reflect(const matrix *m, const double *v, double beta, int n, int k,
 /* One double step on the block [q, p) of at least three rows, with shifts of sum s, product t. */
 static void francis_step(const matrix *m, int q, int p, double s, double t)
 {
-    double v[3], x[3];
+    double v[3] = { 0, 0, 0 }, x[3];
     double a = *at(m, q, q), b = *at(m, q + 1, q), c = *at(m, q + 1, q + 1);
     x[0] = a * a + *at(m, q, q + 1) * b - s * a + t; /* (1) */
     x[1] = b * (a + c - s);
