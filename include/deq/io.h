@@ -12,10 +12,12 @@
 
 #include <deq/io/archive.h>
 #include <deq/io/cifar.h>
+#include <deq/io/csv.h>
 #include <deq/io/idx.h>
 #include <deq/io/image.h>
 #include <deq/io/npy.h>
 #include <deq/io/pytorch.h>
 #include <deq/io/safetensors.h>
+#include <deq/io/svmlight.h>
 
 #endif
