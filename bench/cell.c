@@ -68,24 +68,25 @@ static void forward(bench_run *run, int batch, bool winograd)
 {
     cell c;
     bench_time bare, t;
-    if (!bare_convolution(run, BARE_FORWARD, batch, CHANNELS, CHANNELS, PLANE, 3, &bare)) return;
-    if (!bench_program_begin(&c.p, run)) return;
+    void *conv = bare_convolution_new(run, BARE_FORWARD, batch, CHANNELS, CHANNELS, PLANE, 3);
+    if (!conv || !bench_program_begin(&c.p, run)) return;
     build(&c, batch, DEQ_STAGE_STATE);
     deq_value inputs[2] = { c.z, c.x };
     if (bench_program_compile(&c.p, &c.y, 1, inputs, 2, winograd)) {
-        t = bench_measure(run, bench_state_run, &c.p);
+        bench_measure_both(run, &t, bench_state_run, &c.p, &bare, bare_convolution_run, conv);
         report(run, winograd ? "forward, Winograd" : "forward", batch, t, 2 * bare.median, 8,
                batch == 32 && !winograd ? 1.10 : 0);
     }
     bench_program_end(&c.p);
+    bare_convolution_free(conv);
 }
 
 static void adjoint(bench_run *run, int batch, bool winograd)
 {
     cell c;
     bench_time bare, t;
-    if (!bare_convolution(run, BARE_INPUT_GRAD, batch, CHANNELS, CHANNELS, PLANE, 3, &bare)) return;
-    if (!bench_program_begin(&c.p, run)) return;
+    void *conv = bare_convolution_new(run, BARE_INPUT_GRAD, batch, CHANNELS, CHANNELS, PLANE, 3);
+    if (!conv || !bench_program_begin(&c.p, run)) return;
     build(&c, batch, DEQ_STAGE_INJECTED);
     deq_value u = deq_input(c.p.g, "u", DEQ_STAGE_STATE, DEQ_F32,
                             DEQ_SHAPE(batch, CHANNELS, PLANE, PLANE));
@@ -93,12 +94,13 @@ static void adjoint(bench_run *run, int batch, bool winograd)
     deq_vjp(c.p.g, &du, &c.y, &u, 1, &c.z, 1);
     deq_value inputs[3] = { u, c.z, c.x };
     if (bench_program_compile(&c.p, &du, 1, inputs, 3, winograd)) {
-        t = bench_measure(run, bench_state_run, &c.p);
+        bench_measure_both(run, &t, bench_state_run, &c.p, &bare, bare_convolution_run, conv);
         /* reads u, xhat, writes; three times; masks are a quarter; the sum of branches reads one */
         report(run, winograd ? "vjp, Winograd" : "vjp", batch, t, 2 * bare.median,
                3 * 3 + 2 * 0.25 + 1, batch == 32 && !winograd ? 1.15 : 0);
     }
     bench_program_end(&c.p);
+    bare_convolution_free(conv);
 }
 
 static void run_cell(bench_run *run)
