@@ -159,7 +159,7 @@ deq_status deq_vfail(deq_context *ctx, deq_status status, const char *format, va
     return status;
 }
 
-deq_status deq_fail(deq_context *ctx, deq_status status, const char *format, ...)
+deq_status(deq_fail)(deq_context *ctx, deq_status status, const char *format, ...)
 {
     va_list args;
     va_start(args, format);

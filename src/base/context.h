@@ -40,6 +40,9 @@ deq_status deq_grow(deq_context *ctx, void **array, size_t *capacity, size_t nee
 /* Keep the message and return the status. */
 deq_status deq_fail(deq_context *ctx, deq_status status, const char *format, ...) DEQ_PRINTF(3, 4);
 deq_status deq_vfail(deq_context *ctx, deq_status status, const char *format, va_list args);
+#ifdef __clang_analyzer__ /* It sees one source at a time; tell it which status comes back. */
+#define deq_fail(ctx, status, ...) ((deq_fail)(ctx, status, __VA_ARGS__), (status))
+#endif
 
 /* Send a line to the log callback, if there is one. */
 void deq_log_line(deq_context *ctx, deq_log_level level, const char *format, ...) DEQ_PRINTF(3, 4);

@@ -41,7 +41,7 @@ const char *deq_pickle_kind_name(deq_pickle_kind kind)
     return names[kind];
 }
 
-deq_status deq_pickle_fail(const deq_pickle *p, const char *format, ...)
+deq_status(deq_pickle_fail)(const deq_pickle *p, const char *format, ...)
 {
     char text[DEQ_MESSAGE_BYTES];
     va_list args;

@@ -107,6 +107,9 @@ deq_status deq_pickle_load(deq_pickle *p, deq_pickle_value *result, const deq_so
 const char *deq_pickle_kind_name(deq_pickle_kind kind);
 /* DEQ_ERR_DATA at the operation. */
 deq_status deq_pickle_fail(const deq_pickle *p, const char *format, ...) DEQ_PRINTF(2, 3);
+#ifdef __clang_analyzer__ /* see deq_fail */
+#define deq_pickle_fail(p, ...) ((deq_pickle_fail)(p, __VA_ARGS__), DEQ_ERR_DATA)
+#endif
 /* A function or class by its name; only those of the table. */
 deq_status deq_pickle_find_global(deq_pickle *p, deq_pickle_value *result, const char *module,
                                   size_t module_length, const char *name, size_t name_length);

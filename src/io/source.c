@@ -70,7 +70,7 @@ static deq_status fail(const deq_source *s, deq_status status, size_t offset, co
     return deq_fail(s->ctx, status, "%s: byte %zu: %s", s->name, offset, text);
 }
 
-deq_status deq_source_fail(const deq_source *s, size_t offset, const char *format, ...)
+deq_status(deq_source_fail)(const deq_source *s, size_t offset, const char *format, ...)
 {
     va_list args;
 
@@ -80,8 +80,8 @@ deq_status deq_source_fail(const deq_source *s, size_t offset, const char *forma
     return DEQ_ERR_DATA;
 }
 
-deq_status deq_source_refuse(const deq_source *s, deq_status status, size_t offset,
-                             const char *format, ...)
+deq_status(deq_source_refuse)(const deq_source *s, deq_status status, size_t offset,
+                              const char *format, ...)
 {
     va_list args;
 

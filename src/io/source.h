@@ -30,6 +30,11 @@ deq_status deq_source_fail(const deq_source *s, size_t offset, const char *forma
 /* The same with another status. */
 deq_status deq_source_refuse(const deq_source *s, deq_status status, size_t offset,
                              const char *format, ...) DEQ_PRINTF(4, 5);
+#ifdef __clang_analyzer__ /* see deq_fail */
+#define deq_source_fail(s, offset, ...) ((deq_source_fail)(s, offset, __VA_ARGS__), DEQ_ERR_DATA)
+#define deq_source_refuse(s, status, offset, ...)                                                  \
+    ((deq_source_refuse)(s, status, offset, __VA_ARGS__), (status))
+#endif
 
 /* Whether `count` bytes stand at `offset`. */
 bool deq_source_has(const deq_source *s, size_t offset, size_t count);
