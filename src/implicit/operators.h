@@ -39,7 +39,7 @@ typedef struct deq_implicit {
 /* outer may be NULL. */
 deq_implicit *deq_implicit_new(deq_body *body, deq_body *outer,
                                const deq_equilibrium_options *options);
-void deq_implicit_release(deq_implicit *implicit);
+void deq_implicit_release(deq_implicit *m);
 
 typedef struct deq_implicit_attr {
     deq_implicit *implicit;

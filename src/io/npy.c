@@ -303,10 +303,11 @@ size_t deq_npy_header(char head[DEQ_NPY_HEADER_BYTES], const deq_type *type)
     static const char *const descr[] = {
         [DEQ_F32] = "f4", [DEQ_F64] = "f8", [DEQ_I32] = "i4", [DEQ_I64] = "i8", [DEQ_BOOL] = "b1",
     };
+    static const char magic[8] = { '\x93', 'N', 'U', 'M', 'P', 'Y', 1, 0 };
     const char order = type->dtype == DEQ_BOOL ? '|' : deq_host_is_big_endian() ? '>' : '<';
     deq_text t = { head + 10, DEQ_NPY_HEADER_BYTES - 10, 0 };
 
-    memcpy(head, "\x93NUMPY\x01\x00", 8);
+    memcpy(head, magic, sizeof magic);
     deq_text_add(&t, "{'descr': '%c%s', 'fortran_order': False, 'shape': (", order,
                  descr[type->dtype]);
     for (int i = 0; i < type->shape.rank; i++)

@@ -209,8 +209,9 @@ static inline tap tap_of(const deq_conv_dims *d, int64_t r, int64_t s)
 /* Terms of (1), boundaries not subtracted. */
 static double terms(const deq_conv_dims *d)
 {
-    return (double)d->batch * (double)d->k * (double)d->p * (double)d->q *
-           (double)(d->c / d->groups) * (double)d->r * (double)d->s;
+    int64_t depth = d->c / d->groups;
+    return (double)d->batch * (double)d->k * (double)d->p * (double)d->q * (double)depth *
+           (double)d->r * (double)d->s;
 }
 
 #define REAL float

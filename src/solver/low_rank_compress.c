@@ -147,6 +147,7 @@ void deq_low_rank_compress(deq_low_rank *l, deq_solver *s, int64_t row)
            *CV = CU + n * n, *room = CV + n * n;
     const void *u[DEQ_MEMORY_MAX] = { NULL }, *v[DEQ_MEMORY_MAX] = { NULL };
     void *to_u[DEQ_MEMORY_MAX], *to_v[DEQ_MEMORY_MAX];
+    if (n <= 0) return;
     deq_low_rank_list(l, s, row, 0, u, v);
     for (int i = 0; i < n; i++) {
         int t = deq_low_rank_slot(l, sample, i);

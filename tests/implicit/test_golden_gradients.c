@@ -317,8 +317,8 @@ static void implicit_gradients_in_f32_are_close(void **state)
 /* "05" is 0.5, "1" is 1. */
 static double parse_tau(const char *digits, int length)
 {
-    double x = 0, unit = 1;
-    for (int i = 0; i < length; i++, unit /= 10) x += (digits[i] - '0') * unit;
+    double x = 0;
+    for (int i = length - 1; i >= 0; i--) x = x / 10 + digits[i] - '0';
     return x;
 }
 
@@ -368,13 +368,13 @@ static void check_phantom(problem *p)
         int steps;
         double tau;
         size_t length = strcspn(npz_name(p->file, i), "/");
-        if (strcmp(npz_name(p->file, i) + length, "/dW")) continue;
+        if (strcmp(npz_name(p->file, i) + length, "/dW") != 0) continue;
         snprintf(method, sizeof method, "%.*s", (int)length, npz_name(p->file, i));
         if (!parse_phantom(method, &steps, &tau, start)) continue;
         found++;
         deq_value z = from_start(p, start, DEQ_GRADIENT_PHANTOM_UNROLL, steps, tau);
         compare_gradients(p, method, loss_of(p, z), tol);
-        if (strcmp(start, "zstar")) continue; /* where series and unrolling agree */
+        if (strcmp(start, "zstar") != 0) continue; /* where series and unrolling agree */
         z = from_start(p, start, DEQ_GRADIENT_PHANTOM_NEUMANN, steps, tau);
         compare_gradients(p, method, loss_of(p, z), at_z_star);
         if (steps > 1 || tau != 1) continue;
@@ -422,7 +422,7 @@ static void check_whole(problem *p)
         char method[128];
         int max_iter, steps, at = 0;
         size_t length = strcspn(name, "/");
-        if (strcmp(name + length, "/dW")) continue;
+        if (strcmp(name + length, "/dW") != 0) continue;
         if (sscanf(name, "deq_picard%d_grad%d_tau%n", &max_iter, &steps, &at) != 2 || !at) continue;
         found++;
         snprintf(method, sizeof method, "%.*s", (int)length, name);
@@ -461,7 +461,7 @@ static void check_supervised(problem *p)
         char core[16], method[128];
         int n, steps, at = 0;
         size_t length = strcspn(name, "/");
-        if (strcmp(name + length, "/states")) continue;
+        if (strcmp(name + length, "/states") != 0) continue;
         if (sscanf(name, "%15[a-z]_n%d_grad%d_tau%n", core, &n, &steps, &at) != 3 || !at) continue;
         assert_in_range(n, 1, 8);
         found++;
@@ -469,7 +469,7 @@ static void check_supervised(problem *p)
         deq_equilibrium_options o = reference_picard(golden.max_iter, 1e-12, steps,
                                                      parse_tau(name + at, (int)length - at));
         deq_value z[8], losses[8];
-        if (strcmp(core, "sliced")) {
+        if (strcmp(core, "sliced") != 0) {
             o.forward.n_states = n;
             deq_equilibrium_supervised(p->t.g, z, cell, &p->m, &p->z0, 1, &o, NULL, NULL);
         } else {

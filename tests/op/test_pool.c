@@ -61,7 +61,7 @@ static double *distinct(int64_t n)
     double *x = doubles(n);
     int64_t step = 37;
     while (n > 1 && (n % step == 0 || step % n == 0)) step += 2;
-    for (int64_t i = 0; i < n; i++) x[i] = (double)(i * step % n - n / 2) / 8;
+    for (int64_t i = 0, half = n / 2; i < n; i++) x[i] = (double)(i * step % n - half) / 8;
     return x;
 }
 
