@@ -53,15 +53,16 @@ static deq_shape channel_shape(const struct norm_case *k)
     return s;
 }
 
-/* x; in images, the result of a convolution with a weight [C, C, 1, 1], so that it is channels-last
+/* x; in images, the result of a convolution with weights [C, C/g, 1, 1], so that it is channels-last
  * where layouts are free.  It leaves as well: no epilogue of the convolution, that is. */
 static deq_value source(compared *c, const struct norm_case *k, bool convolve)
 {
     deq_value x = compared_input(c, DEQ_STAGE_STATE, shape_of(k));
     if (!convolve) return x;
-    int64_t C = k->shape[1];
-    deq_value w = compared_input(c, DEQ_STAGE_PARAMETER, DEQ_SHAPE(C, C, 1, 1));
-    return c->out[c->n_out++] = deq_conv2d(c->t.g, x, deq_scale(c->t.g, w, 0.1), DEQ_NONE, NULL);
+    int64_t C = k->shape[1], groups = C > 500 ? C / 100 : 1; /* else, nothing but weights */
+    deq_value w = compared_input(c, DEQ_STAGE_PARAMETER, DEQ_SHAPE(C, C / groups, 1, 1));
+    return c->out[c->n_out++] = deq_conv2d(c->t.g, x, deq_scale(c->t.g, w, 0.1), DEQ_NONE,
+                                           DEQ_CONV2D(.groups = groups));
 }
 
 typedef void build_fn(compared *c, const struct norm_case *k, deq_value x);
