@@ -32,6 +32,11 @@ static deq_status fail(const parser *p, const char *expected, const char *found,
                     p->line, expected, deq_quote(quoted, found, length));
 }
 
+static bool ends_word(char c)
+{
+    return c == ' ' || c == '\t' || c == '\r' || c == '\n' || c == '#';
+}
+
 /* The next word of the line: up to white space, the line's end, or a comment; may be empty. */
 static const char *word(parser *p, size_t *length)
 {
@@ -40,7 +45,7 @@ static const char *word(parser *p, size_t *length)
     while (p->at < p->s->size && (text[p->at] == ' ' || text[p->at] == '\t' || text[p->at] == '\r'))
         p->at++;
     const size_t start = p->at;
-    while (p->at < p->s->size && !memchr(" \t\r\n#", text[p->at], 5)) p->at++;
+    while (p->at < p->s->size && !ends_word(text[p->at])) p->at++;
     *length = p->at - start;
     return text + start;
 }
