@@ -17,7 +17,8 @@
 enum {
     CACHE = 32768,  /* bytes that a tile may touch */
     LARGEST = 2048, /* elements of a tile */
-    SMALLEST = 64
+    SMALLEST = 64,
+    LONG_ROW = 1024 /* of which several tiles are better than one */
 };
 
 typedef struct binding {
@@ -395,6 +396,7 @@ static bool merge_axes(compiler *c)
         else
             append_axis(c, merged, r->axes[i].extent, i);
     }
+    if (!r->covered) c->covered_rank = p->rank;
     if (p->rank == c->covered_rank) append_axis(c, merged, 1, -1);
     if (!r->instances) c->inner_rank = p->rank;
     for (int i = 0; i < p->n_arrays; i++)
@@ -442,14 +444,32 @@ static int64_t tiles_touched(const deq_tile_program *p)
     return n;
 }
 
+/* Does an array have one number for each long row?  It is repeated over a tile, and again for every
+ * row: less work where several tiles make a row. */
+static bool repeats_along_rows(const compiler *c)
+{
+    const deq_tile_program *p = c->p;
+    if (c->covered_rank > 0 || p->dim[0] < LONG_ROW) return false;
+    for (int i = 0; i < p->n_arrays; i++) {
+        const int64_t *stride = p->operands[p->arrays[i]].stride;
+        for (int d = 1; d < p->rank; d++)
+            if (stride[0] == 0 && stride[d] != 0) return true;
+    }
+    return false;
+}
+
 /* The axis that is cut, and into how large blocks. */
 static void choose_tiles(compiler *c)
 {
     deq_tile_program *p = c->p;
     int64_t elements = LARGEST, touched = tiles_touched(p) * (int64_t)p->size;
-    while (elements > SMALLEST && elements * touched > CACHE) elements /= 2;
-
     int most = c->r->covered > c->r->instances ? c->inner_rank - 1 : p->rank - 1;
+    while (elements > SMALLEST && elements * touched > CACHE) elements /= 2;
+    if (repeats_along_rows(c)) {
+        most = 0;
+        while (elements > LONG_ROW / 4 && elements * 4 > p->dim[0]) elements /= 2;
+    }
+
     p->split = 0;
     p->inner = 1;
     while (p->split < c->covered_rank ||
