@@ -167,14 +167,14 @@ static compared after_convolution(deq_isa isa, int64_t B, int64_t C, int64_t H, 
     compared c = { .t = test_graph_for(isa), .n_out = 3 };
     deq_graph *g = c.t.g;
     deq_value x = compared_input(&c, DEQ_STAGE_STATE, DEQ_SHAPE(B, C, H, W));
-    deq_value w = compared_input(&c, DEQ_STAGE_PARAMETER, DEQ_SHAPE(C, C, 1, 1));
+    deq_value w = compared_input(&c, DEQ_STAGE_PARAMETER, DEQ_SHAPE(C, 1, 1, 1));
     deq_value channel = compared_input(&c, DEQ_STAGE_PARAMETER, DEQ_SHAPE(C, 1, 1));
     deq_value sample = compared_input(&c, DEQ_STAGE_INJECTED, DEQ_SHAPE(B, C, 1, 1));
     deq_value position = compared_input(&c, DEQ_STAGE_PARAMETER, DEQ_SHAPE(C, H, W));
     deq_value column = compared_input(&c, DEQ_STAGE_STATE, DEQ_SHAPE(1, C, 1, W));
     deq_value mask = deq_greater(g, compared_input(&c, DEQ_STAGE_INJECTED, DEQ_SHAPE(B, C, H, W)),
                                  deq_fill(g, DEQ_F32, DEQ_SCALAR, 0));
-    deq_value y = deq_conv2d(g, x, w, DEQ_NONE, NULL);
+    deq_value y = deq_conv2d(g, x, w, DEQ_NONE, DEQ_CONV2D(.groups = C));
     deq_value s = deq_sin(g, deq_add(g, deq_mul(g, y, channel), sample));
     c.out[0] = y;
     c.out[1] = deq_add(g, deq_mul(g, s, position), column);

@@ -66,7 +66,7 @@ VM_INLINE double vd_softplus(double x)
     X(DEQ_EW_SQUARE, 1, T, a * a)                                                                  \
     X(DEQ_EW_SQRT, 1, T, M(sqrt)(a))                                                               \
     X(DEQ_EW_RSQRT, 1, T, (T)1 / M(sqrt)(a))                                                       \
-    X(DEQ_EW_RELU, 1, T, a > 0 || a != a ? a : (T)0)                                               \
+    X(DEQ_EW_RELU, 1, T, a <= 0 ? (T)0 : a)                                                        \
     X(DEQ_EW_LEAKY_RELU, 1, T, a > 0 ? a : p0 * a)                                                 \
     X(DEQ_EW_CLAMP, 1, T, a < p0 ? p0 : a > p1 ? p1 : a)                                           \
     X(DEQ_EW_WHERE, 3, T, a != 0 ? b : c)                                                          \
@@ -82,7 +82,7 @@ VM_INLINE double vd_softplus(double x)
     X(DEQ_EW_CAST, 1, T, a != 0 ? (T)1 : (T)0)                                                     \
     X(DEQ_TILE_COPY, 1, T, a)                                                                      \
     X(DEQ_TILE_MUL_ADD, 3, T, a * b + c)                                                           \
-    X(DEQ_TILE_ADD_RELU, 2, T, a + b > 0 || a + b != a + b ? a + b : (T)0)
+    X(DEQ_TILE_ADD_RELU, 2, T, a + b <= 0 ? (T)0 : a + b)
 
 /* Vector code in f32, the C library in f64. */
 #define FUNCTIONS(X, T, M)                                                                         \
