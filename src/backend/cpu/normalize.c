@@ -272,8 +272,8 @@ static void set_factors(worker *w, int64_t instance, bool keep)
     for (int64_t g = 0; g < n->groups; g++) {
         const chunk_sums sums = add_chunks(w, instance, g);
         const int64_t from = g * of_group, to = from + of_group;
-        if (n->tangent)
-            set_products(w, &sums, rstd[g], from, to);
+        if (n->tangent) /* whose rstd is an input, hence there */
+            set_products(w, &sums, rstd ? rstd[g] : 0.0f, from, to);
         else
             set_moments(w, &sums, rstd && keep ? rstd + g : NULL, from, to);
     }
@@ -535,7 +535,7 @@ static void set_threads(normalize *n, int threads)
     if (n->second) cost += n->second->cost;
     n->threads = deq_tile_threads(cost, threads);
     if (n->whole) {
-        if (n->second->tiles < n->threads) n->threads = (int)n->second->tiles;
+        if (n->second && n->second->tiles < n->threads) n->threads = (int)n->second->tiles;
         return;
     }
     n->phases = n->instances < 4 * n->threads && n->instances % n->threads != 0;
