@@ -109,7 +109,7 @@ static const struct estimator {
     { "phantom, 5 steps", .how = DEQ_GRADIENT_PHANTOM_UNROLL, .steps = 5 },
     { "phantom, 5 steps, tau 0.5", .how = DEQ_GRADIENT_PHANTOM_UNROLL, .steps = 5, .tau = 0.5 },
     { "SHINE", .how = DEQ_GRADIENT_SHINE },
-    { "SHINE, 5 products more", .how = DEQ_GRADIENT_SHINE, .steps = 5 },
+    { "SHINE, 5 Broyden steps more", .how = DEQ_GRADIENT_SHINE, .steps = 5 },
     { "unrolled, 10 steps", .how = DEQ_GRADIENT_UNROLL, .max_iter = 10 },
     { "unrolled, 40 steps", .how = DEQ_GRADIENT_UNROLL, .max_iter = 40 },
     { "reversible, 40 evaluations", .how = DEQ_GRADIENT_REVERSIBLE, .max_iter = 40, .tau = 0.5 },

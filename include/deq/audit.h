@@ -51,7 +51,7 @@ typedef struct deq_audit_options {
     deq_equilibrium_options base; /**< what the standard cases are made from: solvers, tolerances */
     int steps;                    /**< phantom: k; default 5 */
     double tau;                   /**< phantom, reversible: damping; default 0.5 */
-    int refine;                   /**< SHINE, refined: products; default 5 */
+    int refine;                   /**< SHINE, refined: Broyden steps from there; default 5 */
     double tight;                 /**< relative tolerance of the exact gradient, both solves; 0
                                        (default): 1e-12 for f64, 2e-6 for f32 */
     int repeats;                  /**< timed runs, >= 1, of which the fastest counts; default 3 */
@@ -97,7 +97,7 @@ DEQ_API deq_audit_options deq_audit_defaults(void);
  *     phantom unroll    `steps` damped steps from z*, differentiated
  *     phantom neumann   `steps` terms at z*
  *     shine             the inverse of Broyden's method (base.forward if that is one)
- *     shine refined     with `refine` products from there
+ *     shine refined     with `refine` steps of Broyden's method from there
  *     unroll            base.forward.max_iter steps from z0, differentiated
  *     reversible        base.forward.max_iter steps of the coupled iteration; its rounding errors
  *                       grow by 1 / (1 - tau) a step

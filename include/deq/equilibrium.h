@@ -35,7 +35,9 @@ typedef enum deq_gradient {
     DEQ_GRADIENT_JFB,             /**< u = w: one vector-Jacobian product (Fung et al. 2022) */
     DEQ_GRADIENT_PHANTOM_NEUMANN, /**< u = tau sum_{i<k} w B^i, B = tau J + (1 - tau) I */
     DEQ_GRADIENT_PHANTOM_UNROLL,  /**< k damped steps from z*, differentiated (Geng et al. 2021) */
-    DEQ_GRADIENT_SHINE,           /**< u = -w B with the solver's inverse Jacobian (Ramzi 2022) */
+    DEQ_GRADIENT_SHINE,           /**< u = -w B with the solver's inverse Jacobian (Ramzi 2022);
+                                     forward.method DEQ_BROYDEN (what DEQ_AUTO then means) or
+                                     DEQ_ADJOINT_BROYDEN */
     DEQ_GRADIENT_UNROLL,          /**< no solver: forward.max_iter damped steps, differentiated */
     DEQ_GRADIENT_REVERSIBLE       /**< coupled iteration, inverted backwards (arXiv 2509.12917) */
 } deq_gradient;
@@ -57,13 +59,15 @@ typedef struct deq_equilibrium_options {
     size_t struct_size;         /**< sizeof(deq_equilibrium_options) */
     deq_solver_options forward; /**< how z* is found */
     deq_gradient gradient;      /**< default DEQ_GRADIENT_IFT */
-    deq_linear_options adjoint; /**< IFT: how u (I - J) = w is solved; SHINE: refinement */
+    deq_linear_options adjoint; /**< IFT: how u (I - J) = w is solved */
     bool
         adjoint_by_solver; /**< IFT: find u as the fixed point of u -> w + u J instead; default false */
     deq_solver_options adjoint_solver; /**< with adjoint_by_solver: how */
     int steps;                         /**< phantom: k >= 1; default 1 */
     double tau;       /**< phantom, unroll, reversible: damping in (0, 1]; default 1 */
-    int shine_refine; /**< SHINE: applications of J by the adjoint solver from there; default 0 */
+    int shine_refine; /**< SHINE: steps of Broyden's method on u = w + u J from there, with the forward
+                         solver's factors transposed; each a product with J, and one more; stops
+                         at |w + u J - u| <= adjoint.atol + adjoint.rtol |w + u J|; default 0 */
     double shine_fallback; /**< SHINE: u = w where |u| > this times |w|; 0 never; default 1.3 */
     deq_adjoint_observer_fn *adjoint_observer; /**< NULL (default): none */
     void *adjoint_observer_user;               /**< passed to adjoint_observer */

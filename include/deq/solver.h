@@ -408,6 +408,25 @@ DEQ_API int deq_solver_memory_rank(const deq_solver_memory *m, int64_t sample);
 DEQ_API deq_status deq_solver_memory_apply(void *u, deq_solver_memory *m, const void *w,
                                            bool right);
 
+/**
+ * Let the next solve of a Broyden solver, and only that one, begin with the estimate B that another
+ * solve left behind in place of -gamma I; its own updates come on top.  Transposed, B estimates the
+ * inverse of J' - I: that is where to begin with the adjoint system  u = w + J' u  (SHINE's
+ * refinement).
+ *
+ * Of B no more than DEQ_MEMORY_MAX - memory updates are used, oldest first.  The memory is read where
+ * it is: it must stay as it is until that solve is over, and is not changed by it.  During that solve
+ * deq_solver_options.memory is neither read nor filled.
+ *
+ * @param s          a solver whose method is DEQ_BROYDEN.
+ * @param m          what a solve by Broyden or adjoint Broyden left behind.
+ * @param transposed begin with B' instead.
+ * @return DEQ_OK; DEQ_ERR_ARGUMENT (another method); DEQ_ERR_STATE when no Broyden solve filled m;
+ *         DEQ_ERR_SHAPE when its batch, dimension or dtype differ.
+ */
+DEQ_API deq_status deq_solver_start_from(deq_solver *s, const deq_solver_memory *m,
+                                         bool transposed);
+
 /* Names -------------------------------------------------------------------------------------- */
 
 /**

@@ -41,6 +41,12 @@ static bool check_options(deq_graph *g, const deq_equilibrium_options *o)
         deq_graph_fail(g, DEQ_ERR_ARGUMENT, "equilibrium: %d steps to unroll", o->forward.max_iter);
     if (o->shine_refine < 0 || !(o->shine_fallback >= 0))
         deq_graph_fail(g, DEQ_ERR_ARGUMENT, "equilibrium: negative shine_refine or shine_fallback");
+    if (o->gradient == DEQ_GRADIENT_SHINE && o->forward.method != DEQ_AUTO &&
+        o->forward.method != DEQ_BROYDEN && o->forward.method != DEQ_ADJOINT_BROYDEN)
+        deq_graph_fail(g, DEQ_ERR_ARGUMENT,
+                       "equilibrium: SHINE takes its gradient from an inverse Jacobian that the "
+                       "forward method %s does not build; use broyden or adjoint_broyden",
+                       deq_method_name(o->forward.method));
     return deq_graph_status(g) == DEQ_OK;
 }
 
@@ -290,6 +296,8 @@ deq_status deq_equilibrium_supervised(deq_graph *g, deq_value *z, deq_cell_fn *c
     deq_supervision s = supervision ? *supervision : deq_supervision_defaults();
     build b = { .g = g, .o = &o, .s = &s, .out = z };
     if (!check_options(g, &o) || !check_supervision(g, &o, &s)) return deq_graph_status(g);
+    if (o.gradient == DEQ_GRADIENT_SHINE && o.forward.method == DEQ_AUTO)
+        o.forward.method = DEQ_BROYDEN;
     for (int i = 0; i < deq_supervised_count(&o, &s) * n_states; i++) z[i] = (deq_value){ -1 };
     if (!deq_check_states(g, z0, n_states)) return deq_graph_status(g);
     if (o.gradient == DEQ_GRADIENT_REVERSIBLE && o.tau == 1)

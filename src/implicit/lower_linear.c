@@ -6,11 +6,14 @@
  *                  u -> w + u J  by one of the solvers of the forward pass
  *   Neumann        u = tau sum_{i<k} w B^i,  B = tau J + (1 - tau) I     (Geng et al. 2021)
  *   SHINE          u = -w B with the forward solver's B ~ (J - I)^-1; u = w for a sample with
- *                  |u| > c |w|; refined by the linear solver from there   (Ramzi et al. 2022)
+ *                  |u| > c |w|; refined by Broyden's method from there, on  u -> w + u J,  whose
+ *                  residual has the Jacobian (J - I)', so that B' is its inverse to begin with
+ *                                                                         (Ramzi et al. 2022)
  */
 #include "graph/program_internal.h"
 #include "implicit/lower.h"
 
+#include <limits.h>
 #include <math.h>
 #include <string.h>
 
@@ -19,9 +22,9 @@ typedef struct linear {
     const deq_implicit *implicit;
     deq_gradient how; /* IFT, PHANTOM_NEUMANN or SHINE */
     deq_inner product;
-    deq_linear_solver *solver; /* IFT; SHINE with refinement */
+    deq_linear_solver *solver; /* IFT */
     deq_linear_operator operator;
-    deq_solver *fixed_point; /* IFT by adjoint_solver */
+    deq_solver *fixed_point; /* IFT by adjoint_solver; SHINE with refinement */
     deq_map map;             /* u -> w + u J */
     const void *right;       /* w of the run that is going on */
     deq_linear_info *info;   /* [batch] */
@@ -66,11 +69,10 @@ static deq_status adjoint_map(void *user, void *fu, const void *u, const int64_t
     return DEQ_OK;
 }
 
-/* From u = w; a sample that comes to nothing keeps it. */
+/* From the u that is given; a sample that comes to nothing keeps it. */
 static deq_status solve_fixed_point(linear *s, void *u, const void *w)
 {
     deq_solve_info info = { .struct_size = sizeof info };
-    memcpy(u, w, deq_states_bytes(&s->product.states));
     s->right = w;
     DEQ_TRY(deq_solve(u, &info, s->fixed_point, &s->map));
     for (int64_t b = 0; b < info.batch; b++) {
@@ -144,14 +146,11 @@ static deq_status shine(linear *s, void *u, const void *w, void *const *slot, ch
     int64_t handle;
     memcpy(&handle, slot[s->places.memory], sizeof handle);
     deq_solver_memory *memory = (deq_solver_memory *)(uintptr_t)handle;
-    deq_status status = deq_solver_memory_apply(u, memory, w, false);
-    if (status == DEQ_ERR_STATE)
-        memcpy(u, w, deq_states_bytes(&s->product.states));
-    else if (status != DEQ_OK)
-        return status;
+    DEQ_TRY(deq_solver_memory_apply(u, memory, w, false));
     fall_back(s, u, w);
-    if (!s->solver) return DEQ_OK;
-    status = deq_linear_solve(u, s->info, s->solver, &s->operator, w, u);
+    if (!s->fixed_point) return DEQ_OK;
+    DEQ_TRY(deq_solver_start_from(s->fixed_point, memory, true));
+    deq_status status = solve_fixed_point(s, u, w);
     return status == DEQ_OK ? DEQ_OK : deq_inner_failed(&s->product, status, message);
 }
 
@@ -184,7 +183,7 @@ static void warn(const linear *s)
         double relative = i->b_norm > 0 ? i->residual / i->b_norm : 0;
         if (i->outcome != DEQ_CONVERGED && relative > worst) worst = relative;
     }
-    bool solved = s->how == DEQ_GRADIENT_IFT || s->solver;
+    bool solved = s->how == DEQ_GRADIENT_IFT || s->fixed_point;
     if ((solved && failed) || fallen)
         deq_log_line(
             s->product.ctx, DEQ_LOG_WARNING,
@@ -202,6 +201,7 @@ static deq_status solve(linear *s, void *u, void *w, void *t, void *const *slot,
     }
     case DEQ_GRADIENT_SHINE: return shine(s, u, w, slot, message);
     default: {
+        if (s->fixed_point) memcpy(u, w, deq_states_bytes(&s->product.states));
         deq_status status = s->fixed_point
                                 ? solve_fixed_point(s, u, w)
                                 : deq_linear_solve(u, s->info, s->solver, &s->operator, w, NULL);
@@ -243,6 +243,18 @@ static void release_linear(void *self)
 
 /* Lowering ----------------------------------------------------------------------------------- */
 
+/* So many steps of Broyden's method take one product more. */
+static deq_solver_options refinement(const deq_equilibrium_options *o)
+{
+    deq_solver_options r = deq_solver_defaults();
+    r.method = DEQ_BROYDEN;
+    r.max_iter = o->shine_refine < INT_MAX ? o->shine_refine + 1 : INT_MAX;
+    r.atol = o->adjoint.atol;
+    r.rtol = o->adjoint.rtol;
+    r.divergence = o->adjoint.divergence;
+    return r;
+}
+
 static deq_status make_solver(linear *s, deq_lowering *l)
 {
     const deq_equilibrium_options *o = &s->implicit->options;
@@ -252,14 +264,14 @@ static deq_status make_solver(linear *s, deq_lowering *l)
     };
     if (s->how == DEQ_GRADIENT_PHANTOM_NEUMANN) return DEQ_OK;
     if (s->how == DEQ_GRADIENT_SHINE && o->shine_refine == 0) return DEQ_OK;
-    if (s->how == DEQ_GRADIENT_IFT && o->adjoint_by_solver) {
-        s->map = (deq_map){ .struct_size = sizeof s->map, .eval = adjoint_map, .user = s };
+    s->map = (deq_map){ .struct_size = sizeof s->map, .eval = adjoint_map, .user = s };
+    deq_solver_options refine = refinement(o);
+    if (s->how == DEQ_GRADIENT_SHINE)
+        return deq_solver_new(&s->fixed_point, l->ctx, &refine, st->batch, st->dim, st->dtype);
+    if (o->adjoint_by_solver)
         return deq_solver_new(&s->fixed_point, l->ctx, &o->adjoint_solver, st->batch, st->dim,
                               st->dtype);
-    }
-    deq_linear_options linear_options = o->adjoint;
-    if (s->how == DEQ_GRADIENT_SHINE) linear_options.max_iter = o->shine_refine;
-    return deq_linear_new(&s->solver, l->ctx, st->dtype, st->batch, st->dim, &linear_options);
+    return deq_linear_new(&s->solver, l->ctx, st->dtype, st->batch, st->dim, &o->adjoint);
 }
 
 static deq_status prepare(linear *s, deq_lowering *l, const deq_node *n)

@@ -130,7 +130,7 @@ static bool start_anew(const deq_solver *s, int64_t row)
 static void prepare_step(const deq_solver *s, int64_t row, line *w, const double *sums)
 {
     const broyden *m = s->method;
-    int n = m->l.rank[s->b.sample[row]], all = n + (w->s > 0);
+    int n = deq_low_rank_count(&m->l, s->b.sample[row]), all = n + (w->s > 0);
     double size = s->o.broyden.bad ? 0 : w->s * w->s * w->pp;
     for (int i = 0; i < all; i++) {
         w->b[i] = sums[2 + i];
@@ -231,8 +231,9 @@ static void make_room(deq_solver *s, int64_t row)
     int64_t sample = s->b.sample[row];
     if (m->l.rank[sample] < m->l.capacity || s->o.broyden.reduction == DEQ_REDUCE_SVD) return;
     if (s->o.broyden.reduction == DEQ_REDUCE_OLDEST) {
+        double *oldest = w->a + m->l.n_carried[sample];
         deq_low_rank_drop(&m->l, sample);
-        memmove(w->a, w->a + 1, (size_t)m->l.rank[sample] * sizeof *w->a);
+        memmove(oldest, oldest + 1, (size_t)m->l.rank[sample] * sizeof *oldest);
         return;
     }
     deq_low_rank_forget(&m->l, sample);
@@ -249,8 +250,9 @@ static void moved(void *self, int64_t row, const double *sums)
     if (!w->accepted) return;
     m->l.rank[sample] += w->append;
     if (s->sample[sample].is_best) m->l.best[sample] = m->l.rank[sample];
-    memcpy(w->a, sums, (size_t)m->l.rank[sample] * sizeof *w->a);
-    w->pp = sums[m->l.rank[sample]];
+    int n = deq_low_rank_count(&m->l, sample);
+    memcpy(w->a, sums, (size_t)n * sizeof *w->a);
+    w->pp = sums[n];
     w->s = 1;
     make_room(s, row);
 }

@@ -13,12 +13,13 @@ static int capacity_that_fits(const deq_solver *s, int memory)
 deq_status deq_low_rank_prepare(deq_low_rank *l, deq_solver *s, int memory, double gamma)
 {
     size_t B = (size_t)s->b.B;
-    l->gamma = gamma;
+    l->gamma = l->gamma_own = gamma;
     l->capacity = capacity_that_fits(s, memory);
     l->rank = deq_alloc_array(s->ctx, B, sizeof *l->rank);
     l->first = deq_alloc_array(s->ctx, B, sizeof *l->first);
     l->best = deq_alloc_array(s->ctx, B, sizeof *l->best);
-    if (!l->rank || !l->first || !l->best) return DEQ_ERR_NOMEM;
+    l->n_carried = deq_alloc_array(s->ctx, B, sizeof *l->n_carried);
+    if (!l->rank || !l->first || !l->best || !l->n_carried) return DEQ_ERR_NOMEM;
     for (int i = 0; i < l->capacity; i++) {
         if (!(l->U[i] = deq_batch_vector(&s->b))) return DEQ_ERR_NOMEM;
         if (!(l->V[i] = deq_batch_vector(&s->b))) return DEQ_ERR_NOMEM;
@@ -34,12 +35,18 @@ void deq_low_rank_release(deq_low_rank *l, deq_solver *s)
     deq_release(s->ctx, l->rank, B * sizeof *l->rank);
     deq_release(s->ctx, l->first, B * sizeof *l->first);
     deq_release(s->ctx, l->best, B * sizeof *l->best);
+    deq_release(s->ctx, l->n_carried, B * sizeof *l->n_carried);
     deq_release(s->ctx, l->scratch, l->scratch_size * sizeof *l->scratch);
 }
 
 void deq_low_rank_begin(deq_low_rank *l, deq_solver *s)
 {
+    l->carried = s->start;
+    l->transposed = s->start_transposed;
+    l->gamma = l->carried ? l->carried->gamma : l->gamma_own;
     for (int64_t i = 0; i < s->b.B; i++) {
+        int most = DEQ_MEMORY_MAX - l->capacity, carried = l->carried ? l->carried->rank[i] : 0;
+        l->n_carried[i] = carried < most ? carried : most;
         l->first[i] = 0;
         l->rank[i] = l->best[i] = s->memory ? s->memory->rank[i] : 0;
         for (int k = 0; k < l->rank[i]; k++)
@@ -69,5 +76,5 @@ void deq_low_rank_drop(deq_low_rank *l, int64_t sample)
 
 void deq_low_rank_forget(deq_low_rank *l, int64_t sample)
 {
-    l->first[sample] = l->rank[sample] = l->best[sample] = 0;
+    l->first[sample] = l->rank[sample] = l->best[sample] = l->n_carried[sample] = 0;
 }

@@ -116,6 +116,27 @@ void deq_memory_get(const deq_solver_memory *m, int i, int64_t sample, void *a, 
     memcpy(b, row_of(m, m->b[i], sample), bytes);
 }
 
+deq_status deq_solver_start_from(deq_solver *s, const deq_solver_memory *m, bool transposed)
+{
+    if (s->kind != &deq_kind_broyden)
+        return deq_fail(s->ctx, DEQ_ERR_ARGUMENT,
+                        "deq_solver_start_from: the solver is %s, expected %s",
+                        deq_method_name(s->kind->method), deq_method_name(DEQ_BROYDEN));
+    if (m->method != DEQ_BROYDEN && m->method != DEQ_ADJOINT_BROYDEN)
+        return deq_fail(s->ctx, DEQ_ERR_STATE,
+                        "deq_solver_start_from: no Broyden solve has filled this memory");
+    if (m->dtype != s->dtype || m->B != s->b.B || m->d != s->b.d)
+        return deq_fail(
+            s->ctx, DEQ_ERR_SHAPE,
+            "deq_solver_start_from: the memory is of %lld samples of %lld %s, the solver "
+            "of %lld of %lld %s",
+            (long long)m->B, (long long)m->d, deq_dtype_name(m->dtype), (long long)s->b.B,
+            (long long)s->b.d, deq_dtype_name(s->dtype));
+    s->start = m;
+    s->start_transposed = transposed;
+    return DEQ_OK;
+}
+
 /* u = gamma w - sum_i c_i y_i  with  c_i = x_i . w;  the pairs are (u_i, v_i) for -w B, whose row
  * vector is u_i . w times v_i, and change places for -B w. */
 static void apply(const deq_solver_memory *m, char *u, const char *w, int64_t sample, bool right)

@@ -220,7 +220,8 @@ static void begin(deq_solver *s)
     }
     s->info = (deq_solve_info){ .struct_size = sizeof s->info };
     s->state_at = 0;
-    s->memory = s->o.memory && deq_memory_fits(s->o.memory, s) ? s->o.memory : NULL;
+    bool fits = s->o.memory && !s->start && deq_memory_fits(s->o.memory, s);
+    s->memory = fits ? s->o.memory : NULL;
     s->kind->begin(s);
     if (s->z) memcpy(s->z, s->result, deq_batch_bytes(&s->b));
 }
@@ -303,6 +304,7 @@ deq_status deq_solve(void *z, deq_solve_info *info, deq_solver *s, const deq_map
         copy_best(s, s->result, true);
         s->result = NULL;
     }
+    s->start = NULL;
     summarise(s);
     if (info) *info = s->info;
     return status;

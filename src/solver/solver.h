@@ -62,7 +62,9 @@ struct deq_solver {
     void *z, *fz; /* of this round: vectors of the batch */
     void *kept;   /* vector of best iterates whose own vector was needed */
 
-    deq_solver_memory *memory; /* s->o.memory when it fits in this solve, or NULL */
+    deq_solver_memory *memory;      /* s->o.memory when it fits in this solve, or NULL */
+    const deq_solver_memory *start; /* factors under the next solve, or NULL */
+    bool start_transposed;
     int memory_capacity;
     double memory_gamma;
 

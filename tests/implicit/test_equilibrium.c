@@ -348,6 +348,30 @@ static void shine_is_exact_once_broyden_knows_the_affine_map(void **state)
     check_close("shine, refined", u, expected, B * D, 1e-10);
 }
 
+static void shine_needs_a_method_that_builds_an_inverse(void **state)
+{
+    (void)state;
+    deq_context *ctx = test_context();
+    deq_graph *g;
+    deq_equilibrium_options o = tight();
+    double u[B * D], expected[B * D], c[B * D];
+    cotangents(c);
+    o.gradient = DEQ_GRADIENT_SHINE; /* with the default method: Broyden */
+    gradient_of_affine(&o, u, c);
+    o.forward.method = DEQ_BROYDEN;
+    gradient_of_affine(&o, expected, c);
+    check_close("shine by default", u, expected, B * D, 0);
+    o.forward.method = DEQ_ANDERSON;
+    assert_int_equal(deq_graph_new(&g, ctx), DEQ_OK);
+    dense d = { deq_input(g, "w", DEQ_STAGE_PARAMETER, DEQ_F64, DEQ_SHAPE(D, D)),
+                deq_input(g, "x", DEQ_STAGE_INJECTED, DEQ_F64, DEQ_SHAPE(B, D)) };
+    deq_equilibrium(g, affine_cell, &d, zeros_like(g, d.x), &o, NULL);
+    assert_int_equal(deq_graph_status(g), DEQ_ERR_ARGUMENT);
+    assert_non_null(strstr(deq_graph_error(g), "anderson"));
+    deq_graph_free(g);
+    deq_context_free(ctx);
+}
+
 /* With the outer gradient among the directions visited, the estimate is exact where it matters. */
 static deq_value outer_sum(deq_graph *g, const deq_value *z, void *user)
 {
@@ -717,6 +741,7 @@ int main(void)
         cmocka_unit_test(jfb_takes_w_itself),
         cmocka_unit_test(a_long_unroll_is_the_implicit_gradient),
         cmocka_unit_test(shine_is_exact_once_broyden_knows_the_affine_map),
+        cmocka_unit_test(shine_needs_a_method_that_builds_an_inverse),
         cmocka_unit_test(outer_awareness_sharpens_shine),
         cmocka_unit_test(the_reversible_gradient_is_that_of_the_computation),
         cmocka_unit_test(recomputed_unrolling_is_unrolling),

@@ -287,10 +287,14 @@ static void check_exact(problem *p)
                                                  DEQ_LINEAR_NEUMANN };
     bool f64 = p->dtype == DEQ_F64;
     double tol = agreed(f64 ? "ift/exact" : "float32", 0);
-    for (size_t i = 0; i <= COUNT_OF(methods); i++) {
+    for (size_t i = 0; i < COUNT_OF(methods) + 2; i++) {
         deq_equilibrium_options o = tight(p->dtype);
         o.adjoint_by_solver = i == COUNT_OF(methods);
-        if (!o.adjoint_by_solver) o.adjoint.method = methods[i];
+        if (!o.adjoint_by_solver && i <= COUNT_OF(methods)) o.adjoint.method = methods[i];
+        if (i > COUNT_OF(methods)) { /* on top of the forward solver's factors */
+            o.gradient = DEQ_GRADIENT_SHINE;
+            o.shine_refine = 500;
+        }
         deq_value z = deq_equilibrium(p->t.g, cell, &p->m, p->z0, &o, NULL);
         compare_gradients(p, "ift", loss_of(p, z), tol);
         deq_value loss = loss_of(p, z), in[1] = { p->m.W }, dW;

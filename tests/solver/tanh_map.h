@@ -93,6 +93,25 @@ static inline deq_status tanh_map_jvp(void *user, void *jv, const void *v, const
     return DEQ_OK;
 }
 
+static inline deq_status tanh_map_vjp(void *user, void *vj, const void *v, const int64_t *samples,
+                                      int64_t n)
+{
+    tanh_map *m = user;
+    m->n_products++;
+    for (int64_t r = 0; r < n; r++) {
+        int64_t k = samples[r];
+        double *sum = doubles(m->d);
+        for (int64_t i = 0; i < m->d; i++) {
+            double t = tanh(tanh_map_argument(m, k, m->at + k * m->d, i));
+            double scaled = get(v, m->dtype, r * m->d + i) * (m->affine ? 1 : 1 - t * t);
+            for (int64_t j = 0; j < m->d; j++) sum[j] += scaled * m->w[(k * m->d + i) * m->d + j];
+        }
+        for (int64_t j = 0; j < m->d; j++) put(vj, m->dtype, r * m->d + j, sum[j]);
+        free(sum);
+    }
+    return DEQ_OK;
+}
+
 static inline deq_map tanh_map_of(tanh_map *m, bool derivative, bool partial)
 {
     return (deq_map){ .struct_size = sizeof(deq_map),

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* What is particular to Broyden's methods: what the factors are, and how they are kept. */
 #include "solver/fixed_points.h"
+#include "solver/tanh_map.h"
 
 enum { D = 10 };
 
@@ -138,6 +139,134 @@ static void the_secant_condition_holds_at_the_state_returned(void **state)
     free(b);
 }
 
+/* The adjoint system u = w + J' u at a point. */
+typedef struct adjoint_system {
+    const tanh_map *f;
+    double *slope; /* [batch, d] 1 - tanh^2 of the point */
+    const double *w;
+} adjoint_system;
+
+static deq_status adjoint_eval(void *user, void *fu, const void *u, const int64_t *samples,
+                               int64_t n)
+{
+    const adjoint_system *a = user;
+    int64_t d = a->f->d;
+    for (int64_t r = 0; r < n; r++)
+        for (int64_t j = 0; j < d; j++) {
+            const double *W = a->f->w + samples[r] * d * d, *s = a->slope + samples[r] * d;
+            double sum = a->w[samples[r] * d + j];
+            for (int64_t i = 0; i < d; i++)
+                sum += W[i * d + j] * s[i] * ((const double *)u)[r * d + i];
+            ((double *)fu)[r * d + j] = sum;
+        }
+    return DEQ_OK;
+}
+
+enum { FRESH, AS_THEY_ARE, TRANSPOSED, STARTS };
+
+/* Residual of the adjoint system after ten steps from u, the worst of the batch. */
+static double refined(deq_context *ctx, const adjoint_system *a, const deq_solver_memory *memory,
+                      const double *u, int start)
+{
+    int64_t batch = a->f->batch, d = a->f->d;
+    deq_map f = {
+        .struct_size = sizeof f, .eval = adjoint_eval, .user = (void *)(uintptr_t)a, .partial = true
+    };
+    deq_solver_options o = options_of(DEQ_BROYDEN, 0, 11);
+    deq_solver *s = NULL;
+    deq_solve_info info = { .struct_size = sizeof info };
+    double *x = doubles(batch * d);
+    memcpy(x, u, (size_t)(batch * d) * sizeof *x);
+    assert_int_equal(deq_solver_new(&s, ctx, &o, batch, d, DEQ_F64), DEQ_OK);
+    if (start != FRESH)
+        assert_int_equal(deq_solver_start_from(s, memory, start == TRANSPOSED), DEQ_OK);
+    assert_int_equal(deq_solve(x, &info, s, &f), DEQ_OK);
+    double residual = info.residual;
+    /* The factors are for one solve. */
+    memcpy(x, u, (size_t)(batch * d) * sizeof *x);
+    assert_int_equal(deq_solve(x, &info, s, &f), DEQ_OK);
+    if (start == FRESH) assert_true(info.residual <= residual && info.residual >= residual);
+    if (start == TRANSPOSED) assert_true(info.residual > 2 * residual);
+    deq_solver_free(s);
+    free(x);
+    return residual;
+}
+
+/* B estimates (J - I)^-1; the residual of the adjoint system has the Jacobian (J - I)'. */
+static void transposed_factors_carry_over_to_the_adjoint_system(void **state)
+{
+    static const deq_method kinds[] = { DEQ_BROYDEN, DEQ_ADJOINT_BROYDEN };
+    (void)state;
+    for (int k = 0; k < 2; k++) {
+        tanh_map m = tanh_map_new(3, 60, DEQ_F64, 0.9);
+        deq_map f = tanh_map_of(&m, true, true);
+        f.vjp = tanh_map_vjp;
+        deq_context *ctx;
+        deq_solver_memory *memory = NULL;
+        deq_solver *s = NULL;
+        deq_solver_options o = options_of(kinds[k], 1e-7, 100);
+        int64_t n = m.batch * m.d;
+        double *z = doubles(n), *w = doubles(n), *u = doubles(n), residual[STARTS];
+        assert_int_equal(deq_context_new(&ctx, NULL), DEQ_OK);
+        assert_int_equal(deq_solver_memory_new(&memory, ctx), DEQ_OK);
+        o.memory = memory;
+        assert_int_equal(deq_solver_new(&s, ctx, &o, m.batch, m.d, DEQ_F64), DEQ_OK);
+        memset(z, 0, (size_t)n * sizeof *z);
+        assert_int_equal(deq_solve(z, NULL, s, &f), DEQ_OK);
+        if (k == 1) /* it cannot start from others' factors */
+            assert_int_equal(deq_solver_start_from(s, memory, true), DEQ_ERR_ARGUMENT);
+
+        adjoint_system a = { &m, doubles(n), w };
+        for (int64_t i = 0; i < n; i++) {
+            double t = tanh(tanh_map_argument(&m, i / m.d, z + i / m.d * m.d, i % m.d));
+            a.slope[i] = 1 - t * t;
+            w[i] = sin((double)i);
+        }
+        assert_int_equal(deq_solver_memory_apply(u, memory, w, false), DEQ_OK);
+        for (int i = 0; i < STARTS; i++) residual[i] = refined(ctx, &a, memory, u, i);
+        if (!(residual[TRANSPOSED] < 0.3 * residual[FRESH]) ||
+            !(residual[TRANSPOSED] < 0.1 * residual[AS_THEY_ARE]))
+            fail_msg("method %d: transposed %g, untransposed %g, fresh %g", k, residual[TRANSPOSED],
+                     residual[AS_THEY_ARE], residual[FRESH]);
+        deq_solver_free(s);
+        deq_solver_memory_free(memory);
+        deq_context_free(ctx);
+        free(a.slope);
+        free(u);
+        free(w);
+        free(z);
+        tanh_map_free(&m);
+    }
+}
+
+static void factors_that_do_not_fit_are_refused(void **state)
+{
+    deq_context *ctx;
+    deq_solver_memory *memory = NULL;
+    deq_solver *s[4] = { NULL };
+    deq_solver_options o = deq_solver_defaults();
+    (void)state;
+    assert_int_equal(deq_context_new(&ctx, NULL), DEQ_OK);
+    assert_int_equal(deq_solver_memory_new(&memory, ctx), DEQ_OK);
+    o.method = DEQ_BROYDEN;
+    assert_int_equal(deq_solver_new(&s[0], ctx, &o, 2, 5, DEQ_F64), DEQ_OK);
+    assert_int_equal(deq_solver_start_from(s[0], memory, false), DEQ_ERR_STATE);
+    o.memory = memory;
+    assert_int_equal(deq_solver_new(&s[1], ctx, &o, 2, 6, DEQ_F64), DEQ_OK);
+    assert_int_equal(deq_solver_start_from(s[0], memory, false), DEQ_ERR_SHAPE);
+    assert_non_null(strstr(deq_last_error(ctx), "2 samples of 6 f64"));
+    o.memory = NULL;
+    assert_int_equal(deq_solver_new(&s[2], ctx, &o, 2, 6, DEQ_F32), DEQ_OK);
+    assert_int_equal(deq_solver_start_from(s[2], memory, false), DEQ_ERR_SHAPE);
+    o.method = DEQ_ANDERSON;
+    assert_int_equal(deq_solver_new(&s[3], ctx, &o, 2, 6, DEQ_F64), DEQ_OK);
+    assert_int_equal(deq_solver_start_from(s[3], memory, false), DEQ_ERR_ARGUMENT);
+    assert_non_null(strstr(deq_last_error(ctx), "anderson, expected broyden"));
+    for (int i = 0; i < 4; i++) deq_solver_free(s[i]);
+    deq_solver_memory_free(memory);
+    deq_context_free(ctx);
+}
+
 /* f(z) = z - 4 atan(z): from 1.5 a full secant step overshoots ever more. */
 static double overshooting(double z)
 {
@@ -228,6 +357,8 @@ int main(void)
         cmocka_unit_test(a_search_makes_the_residual_fall),
         cmocka_unit_test(outer_updates_take_products_and_are_made_at_their_frequency),
         cmocka_unit_test(a_full_memory_is_reduced_and_the_solve_goes_on),
+        cmocka_unit_test(transposed_factors_carry_over_to_the_adjoint_system),
+        cmocka_unit_test(factors_that_do_not_fit_are_refused),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
