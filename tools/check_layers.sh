@@ -25,7 +25,8 @@ layers='
     data     | base tensor io                         | base tensor io data
     model    | base tensor implicit nn io             | base tensor graph solver implicit nn io model
     vote     | base tensor solver                     | base tensor solver vote
-    train    | base tensor implicit nn model optim data io | *
+    report   | base                                   | base report
+    train    | base tensor implicit nn model optim data io report | *
     cli      |                                        | *
     bench    |                                        | *
     examples |                                        | *
@@ -42,6 +43,12 @@ headers='
     backend    info
     io         io io/
     implicit   audit cell_map equilibrium normalise_weight regularise spectral supervision
+    nn         weights nn
+    optim      optim
+    data       data
+    model      model model/
+    report     report
+    train      train train/
     *          deq
 '
 # Only src/backend knows the library below the kernels, and intrinsics.  One benchmark times that
