@@ -24,7 +24,7 @@ layers='
     io       | base tensor                            | base tensor io
     data     | base tensor io                         | base tensor io data
     model    | base tensor implicit nn io             | base tensor graph solver implicit nn io model
-    vote     | base tensor solver                     | base tensor solver vote
+    vote     | base tensor solver                     | base tensor solver io vote
     report   | base                                   | base report
     train    | base tensor implicit nn model optim data io report | *
     cli      |                                        | *
@@ -49,6 +49,7 @@ headers='
     model      model model/
     report     report
     train      train train/
+    vote       vote vote/
     *          deq
 '
 # Only src/backend knows the library below the kernels, and intrinsics.  One benchmark times that
