@@ -1,16 +1,18 @@
 /* SPDX-License-Identifier: MIT */
-/* Command lines: taking them apart, and help texts. */
-#include "command.h"
+/* From the words of a command line to the command that they name. */
+#include "parse.h"
+#include "terminal.h"
 
+#include <deq/version.h>
 #include <stdarg.h>
-#include <stdbool.h>
 #include <string.h>
 
 int fail(int code, const char *who, const char *format, ...)
 {
     va_list args;
     fflush(stdout);
-    fprintf(stderr, "deq%s%s: ", who ? " " : "", who ? who : "");
+    print_styled(stderr, STYLE_BOLD, "deq%s%s:", who && *who ? " " : "", who ? who : "");
+    fputc(' ', stderr);
     va_start(args, format);
     vfprintf(stderr, format, args);
     va_end(args);
@@ -18,131 +20,135 @@ int fail(int code, const char *who, const char *format, ...)
     return code;
 }
 
-/* Options ------------------------------------------------------------------------------------ */
+/* Names -------------------------------------------------------------------------------------- */
 
-static const option help_option = { "help", 'h', NULL, "show this text" };
-
-/* The command's options, and --help behind them. */
-static const option *option_at(const command *c, int i)
+static const command *find_child(const command *c, const char *name)
 {
-    return i < c->n_options ? &c->options[i] : i == c->n_options ? &help_option : NULL;
-}
-
-static const char *option_name(const void *set, int i)
-{
-    const option *o = option_at(set, i);
-    return o ? o->name : NULL;
-}
-
-const char *argument_value(const arguments *a, const char *option_name)
-{
-    for (int i = 0; i < a->command->n_options; i++)
-        if (strcmp(a->command->options[i].name, option_name) == 0) return a->values[i];
+    for (int i = 0; c->commands && c->commands[i]; i++)
+        if (strcmp(c->commands[i]->name, name) == 0) return c->commands[i];
     return NULL;
 }
 
-static int unknown_option(const command *c, const char *word, const char *name, size_t length)
+const command *command_find(const command *root, int n, const char *const *words, int *bad)
 {
-    char wanted[64];
-    snprintf(wanted, sizeof wanted, "%.*s", (int)(length < sizeof wanted ? length : 0), name);
-    const char *near = nearest_name(wanted, option_name, c);
-    if (near)
-        return fail(CLI_USAGE, c->name, "unknown option '%s'; did you mean '--%s'?", word, near);
-    return fail(CLI_USAGE, c->name, "unknown option '%s'; see deq help %s", word, c->name);
-}
-
-/* Beside the exit codes: nothing decided yet. */
-enum { GO_ON = -1 };
-
-/* An option in words[0], perhaps with its value in words[1]; *used says how many words it took. */
-static int parse_option(arguments *a, int n, char **words, int *used)
-{
-    const command *c = a->command;
-    const char *word = words[0];
-    bool is_long = word[1] == '-';
-    const char *name = word + 1 + is_long;
-    const char *equals = is_long ? strchr(name, '=') : NULL;
-    size_t length = equals ? (size_t)(equals - name) : strlen(name);
-    const option *o;
-    int i = 0;
-    for (; (o = option_at(c, i)); i++)
-        if (is_long ? strlen(o->name) == length && strncmp(o->name, name, length) == 0
-                    : o->letter && name[0] == o->letter && !name[1])
-            break;
-    if (!o) return unknown_option(c, word, name, length);
-    *used = 1;
-    if (!o->argument && equals)
-        return fail(CLI_USAGE, c->name, "option '--%s' takes no value", o->name);
-    if (o == &help_option) {
-        print_command_help(stdout, c);
-        return CLI_OK;
-    }
-    if (!o->argument) {
-        a->values[i] = "";
-    } else if (equals) {
-        a->values[i] = equals + 1;
-    } else {
-        if (n < 2) return fail(CLI_USAGE, c->name, "option '--%s' needs %s", o->name, o->argument);
-        a->values[i] = words[1];
-        *used = 2;
-    }
-    return GO_ON;
-}
-
-int command_run(const command *c, int n, char **words)
-{
-    arguments a = { .command = c, .operands = words };
-    bool only_operands = false;
-    for (int at = 0, used = 1; at < n; at += used) {
-        char *word = words[at];
-        used = 1;
-        if (!only_operands && strcmp(word, "--") == 0) {
-            only_operands = true;
-        } else if (!only_operands && word[0] == '-' && word[1]) {
-            int code = parse_option(&a, n - at, words + at, &used);
-            if (code != GO_ON) return code;
-        } else {
-            words[a.n_operands++] = word; /* never behind `at` */
+    for (int i = 0; i < n; i++) {
+        root = find_child(root, words[i]);
+        if (!root) {
+            *bad = i;
+            return NULL;
         }
     }
-    if (a.n_operands > c->max_operands)
-        return fail(CLI_USAGE, c->name, "unexpected argument '%s'; see deq help %s",
-                    a.operands[c->max_operands], c->name);
-    return c->run(&a);
+    return root;
 }
 
-/* Help --------------------------------------------------------------------------------------- */
-
-static void print_option(FILE *to, const option *o)
+static const char *child_name(const void *set, int i)
 {
-    char text[64];
-    snprintf(text, sizeof text, "--%s%s%s", o->name, o->argument ? " " : "",
-             o->argument ? o->argument : "");
-    if (o->letter)
-        fprintf(to, "  -%c, %-20s %s\n", o->letter, text, o->help);
-    else
-        fprintf(to, "      %-20s %s\n", text, o->help);
+    const command *c = ((const command *)set)->commands[i];
+    return c ? c->name : NULL;
 }
 
-void print_command_help(FILE *to, const command *c)
+int unknown_command(const command *c, const char *path, const char *word)
 {
-    fprintf(to, "deq %s: %s\n\nusage: deq %s [options]%s\n\n%s\noptions:\n", c->name, c->summary,
-            c->name, c->operands, c->description);
-    for (int i = 0; i <= c->n_options; i++) print_option(to, option_at(c, i));
-    fprintf(to, "\nexamples:\n%s", c->examples);
+    text_buffer shown = { 0 };
+    put_safe(&shown, word);
+    const char *near = c->commands ? nearest_name(word, child_name, c) : NULL;
+    const int code = near ? fail(CLI_USAGE, path, "unknown command '%s'; did you mean '%s'?",
+                                 text_string(&shown), near)
+                          : fail(CLI_USAGE, path, "unknown command '%s'; see deq help%s%s",
+                                 text_string(&shown), *path ? " " : "", path);
+    text_free(&shown);
+    return code;
 }
 
-void print_help(FILE *to)
+const char *full_name(text_buffer *t, const char *path)
 {
-    fputs("deq: deep equilibrium models\n\nusage: deq <command> [options]\n\ncommands:\n", to);
-    for (int i = 0; command_at(i); i++)
-        fprintf(to, "  %-10s %s\n", command_at(i)->name, command_at(i)->summary);
-    fputs("\noptions:\n"
-          "  -h, --help     show this text; after a command, that command's\n"
-          "  -V, --version  show the version\n"
-          "\nexamples:\n"
-          "  deq info        show what this build is and what it computes with\n"
-          "  deq help info   explain a command\n"
-          "\nexit codes: 0 done, 1 failed, 2 the command line is wrong\n",
-          to);
+    put_format(t, "deq%s%s", *path ? " " : "", path);
+    return text_string(t);
+}
+
+static int visit_below(const command *c, text_buffer *path, command_visit *visit, void *user)
+{
+    int code = visit(user, c, text_string(path));
+    for (int i = 0; code == 0 && c->commands && c->commands[i]; i++) {
+        const size_t size = path->size;
+        put_format(path, "%s%s", size ? " " : "", c->commands[i]->name);
+        code = visit_below(c->commands[i], path, visit, user);
+        path->size = size;
+        path->bytes[size] = '\0';
+    }
+    return code;
+}
+
+int for_each_command(const command *root, command_visit *visit, void *user)
+{
+    text_buffer path = { 0 };
+    const int code = visit_below(root, &path, visit, user);
+    text_free(&path);
+    return code;
+}
+
+/* Running ------------------------------------------------------------------------------------ */
+
+static int run_leaf(const command *c, const char *path, int n, char **words, bool really)
+{
+    arguments a;
+    int code = parse_arguments(&a, c, path, n, words);
+    if (code == CLI_OK && really) print_help(stdout, c, path);
+    if (code != GO_ON) return code;
+    terminal_setup((colour_mode)argument_choice(&a, "color"),
+                   (c->common & COMMON_QUIET) && argument_flag(&a, "quiet"));
+    code = really ? c->run(&a) : CLI_OK;
+    arguments_free(&a);
+    return code;
+}
+
+static int no_command(const command *c, const char *path)
+{
+    print_help(stderr, c, path);
+    return CLI_USAGE;
+}
+
+/* What stands where a command should: an option of the group, or a mistake. */
+static int run_group_option(const command *c, const char *path, int n, char **words, bool really)
+{
+    arguments a;
+    const int code = parse_arguments(&a, c, path, n, words);
+    if (code == CLI_OK && really) print_help(stdout, c, path);
+    if (code != GO_ON) return code;
+    const bool version = !*c->name && argument_flag(&a, "version");
+    arguments_free(&a);
+    if (!version) return no_command(c, path);
+    if (really) printf("deq %s\n", deq_version());
+    return CLI_OK;
+}
+
+static int run_words(const command *c, text_buffer *path, int n, char **words, bool really)
+{
+    while (c->commands) {
+        if (n == 0) return no_command(c, text_string(path));
+        if (words[0][0] == '-') return run_group_option(c, text_string(path), n, words, really);
+        const command *child = find_child(c, words[0]);
+        if (!child) return unknown_command(c, text_string(path), words[0]);
+        put_format(path, "%s%s", path->size ? " " : "", child->name);
+        c = child;
+        words++;
+        n--;
+    }
+    return run_leaf(c, text_string(path), n, words, really);
+}
+
+int command_line_run(const command *root, int n, char **words)
+{
+    text_buffer path = { 0 };
+    const int code = run_words(root, &path, n, words, true);
+    text_free(&path);
+    return code;
+}
+
+int command_line_check(const command *root, int n, char **words)
+{
+    text_buffer path = { 0 };
+    const int code = run_words(root, &path, n, words, false);
+    text_free(&path);
+    return code;
 }

@@ -1,28 +1,98 @@
 /* SPDX-License-Identifier: MIT */
-/* deq help */
-#include "command.h"
+/* deq help: the texts that come from the tables of the commands. */
+#include "commands.h"
+#include "parse.h"
+
+static int print_text(text_buffer *t)
+{
+    fputs(text_string(t), stdout);
+    text_free(t);
+    return CLI_OK;
+}
+
+static int print_name(void *user, const command *c, const char *path)
+{
+    (void)user;
+    (void)c;
+    if (*path) puts(path);
+    return 0;
+}
+
+static int check_tables(const arguments *a)
+{
+    text_buffer faults = { 0 };
+    put_faults(&faults, &root_command);
+    const bool well = faults.size == 0;
+    if (!well) fail(CLI_UNMET, a->path, "the tables of commands have faults:");
+    fputs(text_string(&faults), stderr);
+    text_free(&faults);
+    return well ? CLI_OK : CLI_UNMET;
+}
+
+/* The command that the operands name; *path receives its name. */
+static const command *named(const arguments *a, text_buffer *path)
+{
+    const command *c = &root_command;
+    for (int i = 0; i < argument_count(a, "COMMAND"); i++) {
+        const char *word = argument_text_at(a, "COMMAND", i);
+        int bad = 0;
+        const command *child = command_find(c, 1, &word, &bad);
+        if (!child) {
+            unknown_command(c, text_string(path), word);
+            return NULL;
+        }
+        put_format(path, "%s%s", path->size ? " " : "", word);
+        c = child;
+    }
+    return c;
+}
 
 static int run(const arguments *a)
 {
-    if (a->n_operands == 0) {
-        print_help(stdout);
-        return CLI_OK;
+    text_buffer path = { 0 }, manual = { 0 };
+    if (argument_flag(a, "list")) return for_each_command(&root_command, print_name, NULL);
+    if (argument_flag(a, "check")) return check_tables(a);
+    const command *c = named(a, &path);
+    if (c && argument_flag(a, "man")) {
+        put_manual(&manual, c, text_string(&path));
+        print_text(&manual);
+    } else if (c) {
+        print_help(stdout, c, text_string(&path));
     }
-    const command *c = command_find(a->operands[0]);
-    if (!c) return command_unknown(a->operands[0]);
-    print_command_help(stdout, c);
-    return CLI_OK;
+    text_free(&path);
+    return c ? CLI_OK : CLI_USAGE;
 }
+
+static const option operands[] = {
+    { .name = "COMMAND",
+      .repeatable = true,
+      .kind = VALUE_TEXT,
+      .help = "words that name a command" },
+};
+
+static const option options[] = {
+    { .name = "man", .help = "print the manual page instead, as troff" },
+    { .name = "list", .help = "print the names of all commands, one a line" },
+    { .name = "check", .help = "look for faults in the program's own tables of commands" },
+};
+
+static const example examples[] = {
+    { "deq help", "list the commands" },
+    { "deq help info", "explain a command" },
+    { "deq help --man info", "the source of deq-info(1)" },
+};
 
 const command command_help = {
     .name = "help",
     .summary = "list the commands, or show the help of one",
-    .operands = " [command]",
-    .max_operands = 1,
     .description =
-        "Without a command, lists all of them.  `deq help info` and `deq info --help` print\n"
+        "Without a command, lists all of them. `deq help info` and `deq info --help` print "
         "the same.\n",
-    .examples = "  deq help\n"
-                "  deq help info\n",
+    .operands = operands,
+    .n_operands = LENGTH(operands),
+    .options = options,
+    .n_options = LENGTH(options),
+    .examples = examples,
+    .n_examples = LENGTH(examples),
     .run = run,
 };

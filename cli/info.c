@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* deq info: what this build is and what it computes with on this machine. */
-#include "command.h"
+#include "commands.h"
+#include "context.h"
 
 #include <deq/deq.h>
 
@@ -45,7 +46,7 @@ static void print_member(const char *before, const char *name, const char *value
     print_string(value);
 }
 
-static void print_json(const deq_info *info, int threads, const char *isa)
+static void print_info_json(const deq_info *info, int threads, const char *isa)
 {
     print_member("{\n  ", "version", info->version);
     print_member(",\n  ", "compiler", info->compiler);
@@ -60,33 +61,31 @@ static void print_json(const deq_info *info, int threads, const char *isa)
 
 static int run(const arguments *a)
 {
-    deq_context *ctx;
-    deq_status status = deq_context_new(&ctx, NULL);
-    if (status != DEQ_OK)
-        return fail(CLI_FAILED, a->command->name, "no context: %s", deq_status_text(status));
+    deq_context *ctx = NULL;
+    const int code = open_context(&ctx, a);
+    if (code != CLI_OK) return code;
     deq_info info = deq_build_info();
     const char *isa = deq_isa_name(deq_context_isa(ctx));
-    (argument_value(a, "json") ? print_json : print_text)(&info, deq_context_threads(ctx), isa);
+    (argument_flag(a, "json") ? print_info_json : print_text)(&info, deq_context_threads(ctx), isa);
     deq_context_free(ctx);
     return CLI_OK;
 }
 
-static const option options[] = {
-    { "json", 0, NULL, "print one JSON object" },
+static const example examples[] = {
+    { "deq info", "what computes on this machine" },
+    { "deq info --json", "the same for programs" },
 };
 
 const command command_info = {
     .name = "info",
     .summary = "show what this build is and what it computes with",
-    .operands = "",
     .description =
-        "Prints the version and compiler of the library, the number of threads, the instruction set\n"
-        "of the library's own kernels, and each kernel library with the one that it uses.  Kernel\n"
-        "libraries choose theirs when they are loaded, and some choose badly on processors that they\n"
+        "Prints the version and compiler of the library, the number of threads, the instruction set "
+        "of the library's own kernels, and each kernel library with the one that it uses. Kernel "
+        "libraries choose theirs when they are loaded, and some choose badly on processors that they "
         "do not know: compare the two.\n",
-    .examples = "  deq info\n"
-                "  deq info --json\n",
-    .options = options,
-    .n_options = sizeof options / sizeof *options,
+    .examples = examples,
+    .n_examples = LENGTH(examples),
+    .common = COMMON_JSON | COMMON_THREADS,
     .run = run,
 };

@@ -1,0 +1,10 @@
+/* SPDX-License-Identifier: MIT */
+/* The commands, one a file; main.c has their list. */
+#ifndef DEQ_CLI_COMMANDS_H
+#define DEQ_CLI_COMMANDS_H
+
+#include "command.h"
+
+extern const command command_completion, command_convert, command_help, command_info;
+
+#endif
