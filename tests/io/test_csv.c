@@ -178,6 +178,68 @@ static void long_files_are_read_in_pieces(void **state)
     assert_memory_clean(&m);
 }
 
+/* Rows and what became of each: "!" for a refusal. */
+static void a_reader_can_go_on_behind_bad_rows(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *text, *lines;
+    } cases[] = {
+        { "a,b\n1\n2,3\n", "1 ! 3 " },
+        { "a,b\n1,2\"\n2,3\n", "1 ! 3 " },
+        { "a,b\n\"1\"x,2\n2,3", "1 ! 3 " },
+        { "a,b\n\"1,2\n2,3\n", "1 ! 3 " },
+        { "a,b\n1\r,2\n2,3\n", "1 ! 3 " },
+        { "a,b\n1,2,3", "1 ! " },
+        { "a,b\n\"p\"\"q\nr\",2,3\n4,5", "1 ! ! 4 " },
+    };
+    deq_csv_options o = deq_csv_defaults();
+    deq_context *ctx;
+
+    o.recover = true;
+    assert_int_equal(deq_context_new(&ctx, NULL), DEQ_OK);
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        char lines[64] = "";
+        size_t n = 0;
+        deq_csv *csv;
+        const deq_csv_row *row;
+        assert_int_equal(deq_csv_parse(&csv, ctx, cases[i].text, strlen(cases[i].text), &o),
+                         DEQ_OK);
+        for (;;) {
+            const deq_status status = deq_csv_next(&row, csv);
+            if (status == DEQ_OK && !row) break;
+            n += (size_t)(row ? snprintf(lines + n, sizeof lines - n, "%d ", (int)row->line)
+                              : snprintf(lines + n, sizeof lines - n, "! "));
+            assert_true(n < sizeof lines);
+        }
+        assert_string_equal(lines, cases[i].lines);
+        deq_csv_close(csv);
+    }
+    deq_context_free(ctx);
+}
+
+static void fields_come_with_their_lengths_and_can_be_refused(void **state)
+{
+    (void)state;
+    const char *text = "a,\"b\"\"c\",\"\"\n";
+    deq_context *ctx;
+    deq_csv *csv;
+    const deq_csv_row *row;
+
+    assert_int_equal(deq_context_new(&ctx, NULL), DEQ_OK);
+    assert_int_equal(deq_csv_parse(&csv, ctx, text, strlen(text), NULL), DEQ_OK);
+    assert_int_equal(deq_csv_next(&row, csv), DEQ_OK);
+    for (size_t i = 0; i < row->count; i++)
+        assert_int_equal(row->lengths[i], strlen(row->fields[i]));
+    assert_int_equal(deq_csv_refuse(csv, 1, "a colour"), DEQ_ERR_DATA);
+    assert_string_equal(deq_last_error(ctx),
+                        "memory: line 1, field 2: expected a colour, found 'b\"c'");
+    assert_int_equal(deq_csv_refuse(csv, 9, "no colour at all"), DEQ_ERR_DATA);
+    assert_string_equal(deq_last_error(ctx), "memory: line 1: no colour at all");
+    deq_csv_close(csv);
+    deq_context_free(ctx);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -186,6 +248,8 @@ int main(void)
         cmocka_unit_test(damaged_texts_do_no_harm),
         cmocka_unit_test(options_set_separator_and_limit),
         cmocka_unit_test(long_files_are_read_in_pieces),
+        cmocka_unit_test(a_reader_can_go_on_behind_bad_rows),
+        cmocka_unit_test(fields_come_with_their_lengths_and_can_be_refused),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -12,6 +12,7 @@
 #define DEQ_IO_CSV_H
 
 #include <deq/context.h>
+#include <stdbool.h>
 #include <stdint.h>
 
 #ifdef __cplusplus
@@ -26,13 +27,17 @@ typedef struct deq_csv_options {
     size_t struct_size;   /**< sizeof(deq_csv_options) */
     char separator;       /**< between fields; any but a quote, CR, LF or zero; default ',' */
     size_t max_row_bytes; /**< longer rows are errors; at least 1; default 16 MiB */
+    bool
+        recover; /**< after DEQ_ERR_DATA the next call goes on with the line after the one where the
+                       bad row began; default false */
 } deq_csv_options;
 
 /** A row. */
 typedef struct deq_csv_row {
     int64_t line;              /**< of its beginning, from 1 */
     size_t count;              /**< fields, at least 1 */
-    const char *const *fields; /**< [count]: without quotes */
+    const char *const *fields; /**< [count]: without quotes, terminated by zero */
+    const size_t *lengths;     /**< [count]: their bytes */
 } deq_csv_row;
 
 /**
@@ -71,7 +76,7 @@ DEQ_API deq_status deq_csv_parse(deq_csv **out, deq_context *ctx, const void *by
  * Read the next row.
  *
  * @param row receives the row, valid until the next call; NULL at the end and on failure.
- * @param csv a reader; after a failure it must only be closed.
+ * @param csv a reader; after a failure it must only be closed, unless it recovers from DEQ_ERR_DATA.
  * @return DEQ_OK, DEQ_ERR_DATA (the message says line and field), DEQ_ERR_IO, DEQ_ERR_NOMEM.
  */
 DEQ_API deq_status deq_csv_next(const deq_csv_row **row, deq_csv *csv);
@@ -86,6 +91,18 @@ DEQ_API deq_status deq_csv_next(const deq_csv_row **row, deq_csv *csv);
  *         message says line and field).
  */
 DEQ_API deq_status deq_csv_number(double *value, const deq_csv *csv, size_t field);
+
+/**
+ * Refuse a field of the last row: DEQ_ERR_DATA with the message
+ * "FILE: line L, field F: expected EXPECTED, found 'TEXT'".
+ *
+ * @param csv      the reader whose last row it is.
+ * @param field    which field of the row, from 0; without one (no such field) the message is
+ *                 "FILE: line L: EXPECTED".
+ * @param expected what should stand there: "a probability in [0, 1]".
+ * @return DEQ_ERR_DATA.
+ */
+DEQ_API deq_status deq_csv_refuse(const deq_csv *csv, size_t field, const char *expected);
 
 /**
  * End reading.
