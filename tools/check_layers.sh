@@ -25,7 +25,7 @@ layers='
     data     | base tensor io                         | base tensor io data
     model    | base tensor implicit nn io             | base tensor graph solver implicit nn io model
     vote     | base tensor solver                     | base tensor solver io vote
-    report   | base                                   | base report
+    report   | base io/output.h                       | base report
     train    | base tensor implicit nn model optim data io report | *
     cli      |                                        | *
     bench    |                                        | *
@@ -36,7 +36,7 @@ layers='
 #
 #   layer      its public headers, include/deq/NAME.h; or NAME/ for all that stand in a folder
 headers='
-    base       export version status context
+    base       export version status context write
     tensor     type random
     solver     outcome linear minimise reversible scalar solver splitting
     graph      graph parameters op op/ program gradient_check
