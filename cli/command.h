@@ -65,7 +65,8 @@ typedef enum value_kind {
     VALUE_REAL,    /* finite, low <= value <= high */
     VALUE_CHOICE,  /* one of `choices` */
     VALUE_FILE,    /* text, which shells complete as a file */
-    VALUE_FOLDER   /* text, which shells complete as a folder */
+    VALUE_FOLDER,  /* text, which shells complete as a folder */
+    VALUE_COMMAND  /* text, which shells complete as a command of this program */
 } value_kind;
 
 /* An option, or an operand (which has a place instead of dashes). */

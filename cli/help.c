@@ -66,7 +66,7 @@ static int run(const arguments *a)
 static const option operands[] = {
     { .name = "COMMAND",
       .repeatable = true,
-      .kind = VALUE_TEXT,
+      .kind = VALUE_COMMAND,
       .help = "words that name a command" },
 };
 

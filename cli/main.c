@@ -7,6 +7,7 @@
 
 static const command *const commands[] = {
     &command_info,
+    &command_completion,
     &command_help,
     NULL,
 };

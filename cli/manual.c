@@ -43,8 +43,11 @@ static void put_line(text_buffer *t, const char *s)
 }
 
 /* Paragraphs; lines that begin with two blanks stay as they are. */
-static void put_paragraphs(text_buffer *t, const char *s)
+static void put_paragraphs(text_buffer *t, const char *description)
 {
+    text_buffer wrapped = { 0 };
+    put_wrapped(&wrapped, description, 0, 70);
+    const char *s = text_string(&wrapped);
     bool as_it_is = false, gap = false;
     while (*s) {
         const size_t n = strcspn(s, "\n");
@@ -63,6 +66,7 @@ static void put_paragraphs(text_buffer *t, const char *s)
         s += n + (s[n] == '\n');
     }
     if (as_it_is) put(t, ".EE\n");
+    text_free(&wrapped);
 }
 
 /* "deq-vote-decide" */

@@ -62,11 +62,12 @@ void put_argument(text_buffer *t, const option *o)
     else if (o->kind == VALUE_CHOICE)
         put_choices(t, o, "|");
     else if (o->kind != VALUE_NONE)
-        put(t, o->kind == VALUE_INTEGER  ? "N"
-               : o->kind == VALUE_REAL   ? "X"
-               : o->kind == VALUE_FILE   ? "FILE"
-               : o->kind == VALUE_FOLDER ? "FOLDER"
-                                         : "TEXT");
+        put(t, o->kind == VALUE_INTEGER   ? "N"
+               : o->kind == VALUE_REAL    ? "X"
+               : o->kind == VALUE_FILE    ? "FILE"
+               : o->kind == VALUE_FOLDER  ? "FOLDER"
+               : o->kind == VALUE_COMMAND ? "COMMAND"
+                                          : "TEXT");
 }
 
 /* "'7' is out of range: 1 to 5" */
@@ -150,6 +151,7 @@ bool parse_value(argument_value *value, text_buffer *why, const option *o, const
         put(why, "the name is empty");
         return false;
     case VALUE_NONE:
+    case VALUE_COMMAND:
     case VALUE_TEXT: break;
     }
     return true;
