@@ -19,11 +19,11 @@ layers='
     op       | base tensor                            | base tensor graph
     backend  | base tensor graph op                   | base tensor graph backend
     implicit | base tensor graph op/op.h op/shape.h solver | base tensor graph solver implicit
-    nn       | base tensor implicit                   | base tensor graph solver implicit nn
+    nn       | base tensor op/op.h implicit           | base tensor graph solver implicit nn
     optim    | base tensor                            | base tensor optim
     io       | base tensor                            | base tensor io
     data     | base tensor io                         | base tensor io data
-    model    | base tensor implicit nn io             | base tensor graph solver implicit nn io model
+    model    | base tensor op/op.h implicit nn io     | base tensor graph solver implicit nn io model
     vote     | base tensor solver                     | base tensor solver io vote
     report   | base io/output.h                       | base report
     train    | base tensor implicit nn model optim data io report | *

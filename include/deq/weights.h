@@ -30,15 +30,19 @@ typedef enum deq_init_law {
                                 default for linear and convolution layers is value = 1 */
     DEQ_INIT_FAN_IN_NORMAL, /**< normal with deviation value / sqrt(fan_in); He et al. 2015 with
                                 value = sqrt(2) */
-    DEQ_INIT_SLICE_NORM /**< value times the norms of the slices of `of` along `axis`: the scale of a
-                             weight normalisation that changes nothing at first */
+    DEQ_INIT_SLICE_NORM, /**< value times the norms of the slices of `of` along `axis`: the scale of a
+                              weight normalisation that changes nothing at first */
+    DEQ_INIT_LEFT_SINGULAR, /**< value times the leading left singular vector of `of` as a matrix with
+                                 a row for each slice along `axis`, by power iteration */
+    DEQ_INIT_RIGHT_SINGULAR /**< the right one; both have agreeing signs */
 } deq_init_law;
 
 /** A law with its numbers. */
 typedef struct deq_init {
     deq_init_law law; /**< which */
-    double value;     /**< see the law */
-    const char *of;   /**< name of another parameter in the same scope, or NULL */
+    double value;     /**< see the law; finite, not negative where it is a deviation or a range */
+    const char *of;   /**< name of another parameter in the same scope, or NULL; it begins by a law
+                           that does not need a third one */
     int axis;         /**< of the outputs of the weight, >= 0 */
 } deq_init;
 
@@ -71,8 +75,8 @@ DEQ_API void deq_weights_free(deq_weights *w);
  * @param init    its law; `of` is a full name here; copied.
  * @param trained true: a parameter; false: a buffer.
  * @return DEQ_OK, DEQ_ERR_NAME (empty, or known as the other kind), DEQ_ERR_SHAPE (known with another
- *         shape), DEQ_ERR_STATE (unknown, but the weights are allocated), DEQ_ERR_OVERFLOW,
- *         DEQ_ERR_NOMEM.
+ *         shape), DEQ_ERR_STATE (unknown, but the weights are allocated; the message has the nearest
+ *         known name), DEQ_ERR_ARGUMENT (the law), DEQ_ERR_OVERFLOW, DEQ_ERR_NOMEM.
  */
 DEQ_API deq_status deq_weights_declare(deq_weights *w, const char *name, deq_shape shape,
                                        deq_init init, bool trained);
@@ -90,7 +94,8 @@ DEQ_API deq_status deq_weights_allocate(deq_weights *w);
  *
  * @param w    allocated weights.
  * @param seed of the experiment.
- * @return DEQ_OK, DEQ_ERR_STATE, DEQ_ERR_NAME (a law names an unknown parameter).
+ * @return DEQ_OK, DEQ_ERR_STATE, DEQ_ERR_NAME (a law names an unknown weight), DEQ_ERR_SHAPE (a law
+ *         does not fit the shapes), DEQ_ERR_NOMEM.
  */
 DEQ_API deq_status deq_weights_initialise(deq_weights *w, uint64_t seed);
 
