@@ -35,13 +35,14 @@ typedef struct deq_example_form {
 } deq_example_form;
 
 /**
- * Read a data set of images in IDX files (MNIST), plain or gzip.
+ * Read a data set of images in IDX files (MNIST), plain or gzip.  [N, H, W] gives images [1, H, W],
+ * [N, C, H, W] and [N, D] stay; the largest label tells the classes.
  *
  * @param out    receives it; free with deq_dataset_free().  NULL on failure.
  * @param ctx    supplies memory; must outlive it.
- * @param images path of the images; its elements are bytes.
+ * @param images path of the images; its elements are bytes, and stay so in memory.
  * @param labels path of the labels.
- * @return DEQ_OK, DEQ_ERR_IO, DEQ_ERR_FORMAT (broken, or the counts differ), DEQ_ERR_NOMEM.
+ * @return DEQ_OK, DEQ_ERR_IO, DEQ_ERR_DATA (broken, or the counts differ), DEQ_ERR_NOMEM.
  */
 DEQ_API deq_status deq_dataset_idx(deq_dataset **out, deq_context *ctx, const char *images,
                                    const char *labels);
@@ -54,39 +55,85 @@ DEQ_API deq_status deq_dataset_idx(deq_dataset **out, deq_context *ctx, const ch
  * @param paths   n_paths files, in order.
  * @param n_paths at least 1.
  * @param classes 10 or 100 (fine labels).
- * @return DEQ_OK, DEQ_ERR_IO, DEQ_ERR_FORMAT, DEQ_ERR_ARGUMENT, DEQ_ERR_NOMEM.
+ * @return DEQ_OK, DEQ_ERR_IO, DEQ_ERR_DATA, DEQ_ERR_ARGUMENT, DEQ_ERR_NOMEM.
  */
 DEQ_API deq_status deq_dataset_cifar(deq_dataset **out, deq_context *ctx, const char *const *paths,
                                      int n_paths, int classes);
 
 /**
- * A folder of images, one subfolder a class, in the order of their names: PNG, JPEG, PPM and PGM.
- * Files are read when they are asked for.
+ * A folder of images, one subfolder a class: PNG, JPEG, PPM and PGM, told by the ends of their names.
+ * Classes and files stand in the order of their names' bytes; other files, and names that begin with a
+ * dot, are left out.  Files are read when they are asked for.  Greys become three equal channels, and
+ * colours 0.299 R + 0.587 G + 0.114 B.
  *
  * @param out      receives it.  NULL on failure.
  * @param ctx      supplies memory.
  * @param path     the folder.
  * @param channels 1 or 3.
- * @param height   images of another size are resized so that they cover it, and cropped in the middle.
+ * @param height   images of another size are resized so that they cover it (linearly where they grow,
+ *                 by a triangle filter where they shrink), and cropped in the middle.
  * @param width    likewise.
- * @return DEQ_OK, DEQ_ERR_IO, DEQ_ERR_FORMAT (no class, or an empty one), DEQ_ERR_NOMEM.
+ * @return DEQ_OK, DEQ_ERR_ARGUMENT, DEQ_ERR_IO, DEQ_ERR_DATA (no class, or an empty one),
+ *         DEQ_ERR_NOMEM.
  */
 DEQ_API deq_status deq_dataset_folder(deq_dataset **out, deq_context *ctx, const char *path,
                                       int64_t channels, int64_t height, int64_t width);
 
 /**
- * Arrays of a .npz (or two of .npy): inputs [N, ...] of numbers, targets [N, ...] of integers.
- * Bytes are scaled to [0, 1], other numbers taken as they are.
+ * Arrays of a .npz: inputs [N, ...] of numbers, targets [N] or [N, ...] of integers.  Bytes are scaled
+ * to [0, 1], other numbers taken as they are; the largest target tells the classes.
  *
  * @param out     receives it.  NULL on failure.
  * @param ctx     supplies memory.
  * @param path    a .npz file.
  * @param inputs  name of the array; NULL means "x".
- * @param targets name of the array; NULL means "y".
- * @return DEQ_OK, DEQ_ERR_IO, DEQ_ERR_FORMAT, DEQ_ERR_NAME, DEQ_ERR_SHAPE, DEQ_ERR_NOMEM.
+ * @param targets name of the array; NULL means "y".  Classes from 0, or DEQ_TARGET_IGNORE.
+ * @return DEQ_OK, DEQ_ERR_IO, DEQ_ERR_DATA (damaged; targets that are no classes), DEQ_ERR_UNSUPPORTED,
+ *         DEQ_ERR_OVERFLOW, DEQ_ERR_NAME, DEQ_ERR_SHAPE, DEQ_ERR_NOMEM.
  */
 DEQ_API deq_status deq_dataset_npz(deq_dataset **out, deq_context *ctx, const char *path,
                                    const char *inputs, const char *targets);
+
+/**
+ * The same from two .npy files.
+ *
+ * @param out     receives it.  NULL on failure.
+ * @param ctx     supplies memory.
+ * @param inputs  path of the inputs.
+ * @param targets path of the targets.
+ * @return as deq_dataset_npz(), without DEQ_ERR_NAME.
+ */
+DEQ_API deq_status deq_dataset_npy(deq_dataset **out, deq_context *ctx, const char *inputs,
+                                   const char *targets);
+
+/**
+ * Gives an example of a caller's dataset.  Called by several threads at once.
+ *
+ * @param user   as given to deq_dataset_custom().
+ * @param index  0 to count - 1.
+ * @param input  receives all elements.
+ * @param target receives all elements: 0 to classes - 1, or DEQ_TARGET_IGNORE.
+ * @param error  receives a message on failure.
+ * @param size   of error.
+ * @return DEQ_OK or why there is none.
+ */
+typedef deq_status deq_example_read(void *user, int64_t index, float *input, int32_t *target,
+                                    char *error, size_t size);
+
+/**
+ * A dataset of the caller.
+ *
+ * @param out   receives it.  NULL on failure.
+ * @param ctx   supplies memory.
+ * @param form  of its examples; extents at least 1, the input has an axis or more.
+ * @param count at least 1.
+ * @param read  gives an example.
+ * @param user  passed to read.
+ * @return DEQ_OK, DEQ_ERR_ARGUMENT, DEQ_ERR_NOMEM.
+ */
+DEQ_API deq_status deq_dataset_custom(deq_dataset **out, deq_context *ctx,
+                                      const deq_example_form *form, int64_t count,
+                                      deq_example_read *read, void *user);
 
 /** Prefix sums modulo 2 (Schwarzschild et al. 2021): y_i = x_0 xor ... xor x_i, the input x - 1/2. */
 typedef struct deq_prefix_sums {
@@ -113,8 +160,9 @@ DEQ_API deq_status deq_dataset_prefix_sums(deq_dataset **out, deq_context *ctx,
 
 /** Where mazes may start. */
 typedef enum deq_maze_start {
-    DEQ_MAZE_START_ROOT = 0, /**< the root of the search that makes the maze: always a dead end */
-    DEQ_MAZE_START_DEAD_END, /**< any cell with one neighbour */
+    DEQ_MAZE_START_ROOT = 0, /**< the root of the search that makes the maze: without percolation
+                                  always a dead end */
+    DEQ_MAZE_START_DEAD_END, /**< any cell with one neighbour; mazes without one are drawn again */
     DEQ_MAZE_START_ANY       /**< any cell */
 } deq_maze_start;
 
@@ -122,7 +170,7 @@ typedef enum deq_maze_start {
  *  (s + 1) / 2 cells a side and an image of 2 s + 6 pixels a side. */
 typedef struct deq_mazes {
     size_t struct_size;   /**< sizeof(deq_mazes) */
-    int64_t size;         /**< s >= 3, odd; default 9 */
+    int64_t size;         /**< s of 3 to 65,535, odd; default 9 */
     int64_t count;        /**< examples; default 10,000 */
     uint64_t seed;        /**< default 0 */
     double percolation;   /**< chance in [0, 1] that a remaining wall opens; default 0 */
@@ -142,6 +190,21 @@ DEQ_API deq_mazes deq_mazes_defaults(void);
  * @return DEQ_OK, DEQ_ERR_ARGUMENT, DEQ_ERR_NOMEM.
  */
 DEQ_API deq_status deq_dataset_mazes(deq_dataset **out, deq_context *ctx, const deq_mazes *options);
+
+/**
+ * Whether a prediction solves a maze by a shortest path, which with percolation need not be the
+ * target: it holds start and end, is black where the input is, each of its 2 x 2 tiles is of one
+ * colour, its pixels form one piece, and it has as many as the reference (Knutson et al. 2024).
+ *
+ * @param input       [3, side, side], as deq_dataset_mazes() makes it.
+ * @param prediction  [side, side]: not 0 on the path.  What is predicted for walls should be
+ *                    masked before, as training does.
+ * @param side        even, at least 8; other sides are never valid.
+ * @param path_pixels pixels of a shortest path, ends included: the ones of the target.
+ * @return whether it does.
+ */
+DEQ_API bool deq_maze_valid(const float *input, const uint8_t *prediction, int64_t side,
+                            int64_t path_pixels);
 
 /**
  * Part of a dataset.
@@ -169,7 +232,7 @@ DEQ_API int64_t deq_dataset_count(const deq_dataset *d);
 DEQ_API deq_example_form deq_dataset_form(const deq_dataset *d);
 
 /**
- * The name of a class: of a subfolder, or its number.
+ * The name of a class: of a subfolder, of CIFAR's classes, or its number.
  *
  * @param d      a dataset.
  * @param class_ 0 to classes - 1.
@@ -188,17 +251,21 @@ DEQ_API void deq_dataset_class_name(const deq_dataset *d, int64_t class_, char *
  * @param target receives the elements.
  * @param error  receives a message on failure; may be NULL.
  * @param size   of error.
- * @return DEQ_OK, DEQ_ERR_ARGUMENT, DEQ_ERR_IO, DEQ_ERR_FORMAT, DEQ_ERR_NOMEM.
+ * @return DEQ_OK, DEQ_ERR_ARGUMENT, DEQ_ERR_IO, DEQ_ERR_DATA, DEQ_ERR_NOMEM.
  */
 DEQ_API deq_status deq_dataset_read(const deq_dataset *d, int64_t index, float *input,
                                     int32_t *target, char *error, size_t size);
 
-/** What happens to an image on its way into a batch, in this order.  Zero fields do nothing. */
+/**
+ * What happens to an image on its way into a batch, in this order.  Zero fields do nothing.  A target
+ * of one class a pixel goes along when the image is cropped or mirrored; the padding is ignored.
+ */
 typedef struct deq_augment {
     int64_t crop_pad;    /**< pad by so many zeros, crop to the old size anywhere */
     bool flip;           /**< mirror left and right with chance 1/2 */
-    int64_t cutout;      /**< zero a square of this side, centred anywhere */
-    int n_channels;      /**< normalisation x <- (x - mean) / deviation: channels given, 0: none */
+    int64_t cutout;      /**< zero a square of this side, centred on any pixel, cut at the edges */
+    int n_channels;      /**< normalisation x <- (x - mean) / deviation: channels given (1 if the
+                              input has one axis), 0: none */
     double mean[4];      /**< by channel */
     double deviation[4]; /**< by channel, > 0 */
 } deq_augment;
@@ -214,10 +281,12 @@ typedef struct deq_loader_options {
     uint64_t seed;      /**< of order and augmentation; default 0 */
     bool drop_last;   /**< leave the rest that fills no batch out; otherwise the last batch repeats
                              its last example, see deq_batch.count; default true */
-    bool endless;     /**< begin a new epoch after the last; default true */
+    bool endless;     /**< begin a new epoch after the last, otherwise end with the one in which
+                           position lies; default true */
     int64_t position; /**< batches to skip, over all epochs; default 0 */
-    int prefetch; /**< batches made ahead, >= 0; 0: when asked, in the caller's thread; default 2 */
-    int threads;  /**< background threads, >= 1; default 1 */
+    int prefetch;     /**< batches made ahead, 0 to 4096; 0: when asked, in the caller's thread;
+                       default 2 */
+    int threads; /**< background threads, 1 to 1024; more than prefetch + 1 never help; default 1 */
     deq_augment augment; /**< default: nothing */
 } deq_loader_options;
 
@@ -263,7 +332,8 @@ DEQ_API int64_t deq_loader_batches(const deq_loader *l);
  *
  * @param l     a loader.
  * @param batch receives it; .count is 0 behind the last one (not if endless).
- * @return DEQ_OK, or why an example could not be read; deq_last_error() of the context explains.
+ * @return DEQ_OK, or why an example could not be read; deq_last_error() of the context explains, and
+ *         further calls say the same.
  */
 DEQ_API deq_status deq_loader_next(deq_loader *l, deq_batch *batch);
 

@@ -73,6 +73,14 @@ void deq_context_free(deq_context *ctx)
     a.free(a.user, ctx, sizeof *ctx);
 }
 
+deq_status deq_context_private(deq_context **out, const deq_context *ctx)
+{
+    *out = ctx->allocator.alloc(ctx->allocator.user, sizeof **out, DEQ_ALIGNMENT);
+    if (!*out) return DEQ_ERR_NOMEM;
+    **out = (deq_context){ .allocator = ctx->allocator, .threads = 1, .isa = ctx->isa };
+    return DEQ_OK;
+}
+
 const char *deq_last_error(const deq_context *ctx)
 {
     return ctx ? ctx->message : "";

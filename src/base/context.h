@@ -37,6 +37,10 @@ char *deq_strdup(deq_context *ctx, const char *s);
 /* Grow a vector of elements to hold at least `need`; contents move, the rest is zeroed. */
 deq_status deq_grow(deq_context *ctx, void **array, size_t *capacity, size_t need, size_t size);
 
+/* A context for work in another thread: the memory of ctx, one thread, a message of its own.  It is
+ * freed by deq_context_free(); NULL with DEQ_ERR_NOMEM, and no message then. */
+deq_status deq_context_private(deq_context **out, const deq_context *ctx);
+
 /* Keep the message and return the status. */
 deq_status deq_fail(deq_context *ctx, deq_status status, const char *format, ...) DEQ_PRINTF(3, 4);
 deq_status deq_vfail(deq_context *ctx, deq_status status, const char *format, va_list args);
