@@ -31,6 +31,7 @@ extern "C" {
 /** Arguments are checked against the format. */
 #define DEQ_REPORT_PRINTF(format, first) __attribute__((format(printf, format, first)))
 #else
+/** Arguments are not checked. */
 #define DEQ_REPORT_PRINTF(format, first)
 #endif
 
