@@ -282,13 +282,36 @@ static deq_status read_error(const deq_csv *c)
     return deq_fail(c->ctx, DEQ_ERR_IO, "%s: cannot be read: %s", c->name, strerror(c->error));
 }
 
-static deq_status skip_mark(deq_csv *c)
+static void list_special(deq_csv *c)
+{
+    c->special[(unsigned char)c->options.separator] = true;
+    for (const char *s = "\r\n\""; *s; s++) c->special[(unsigned char)*s] = true;
+    c->special[0] = true;
+}
+
+/* The separator is the first candidate in what is in the buffer of the first line. */
+static void detect_separator(deq_csv *c)
+{
+    bool quoted = false;
+
+    for (const unsigned char *p = c->buffer + c->begin; *p && *p != '\n'; p++) {
+        quoted ^= *p == '"';
+        if (!quoted && strchr("\t,;", *p)) {
+            c->options.separator = (char)*p;
+            break;
+        }
+    }
+}
+
+static deq_status begin(deq_csv *c)
 {
     bool any;
 
     c->started = true;
     DEQ_TRY(reach(c, 2, &any));
     if (any && memcmp(c->buffer, "\xef\xbb\xbf", 3) == 0) c->begin += 3;
+    if (c->options.detect) detect_separator(c);
+    list_special(c);
     return DEQ_OK;
 }
 
@@ -297,7 +320,7 @@ static deq_status next(deq_csv *c, bool *found)
     size_t length = 0, read_lines = 0;
     bool any;
 
-    if (!c->started) DEQ_TRY(skip_mark(c));
+    if (!c->started) DEQ_TRY(begin(c));
     if (c->failed) DEQ_TRY(resume(c));
     do {
         c->begin += length;
@@ -349,13 +372,6 @@ deq_status deq_csv_number(double *value, const deq_csv *csv, size_t i)
     return deq_csv_refuse(csv, i, "a number");
 }
 
-static void list_special(deq_csv *c)
-{
-    c->special[(unsigned char)c->options.separator] = true;
-    for (const char *s = "\r\n\""; *s; s++) c->special[(unsigned char)*s] = true;
-    c->special[0] = true;
-}
-
 static deq_status new_reader(deq_csv **out, deq_context *ctx, const char *name,
                              const deq_csv_options *options)
 {
@@ -370,7 +386,6 @@ static deq_status new_reader(deq_csv **out, deq_context *ctx, const char *name,
     deq_csv *c = deq_alloc(ctx, sizeof *c);
     if (!c) return DEQ_ERR_NOMEM;
     *c = (deq_csv){ .ctx = ctx, .options = o, .line = 1, .capacity = CHUNK_BYTES };
-    list_special(c);
     c->name = deq_strdup(ctx, name);
     c->buffer = c->name ? deq_alloc(ctx, c->capacity) : NULL;
     if (!c->buffer) {

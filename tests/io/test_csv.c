@@ -240,6 +240,29 @@ static void fields_come_with_their_lengths_and_can_be_refused(void **state)
     deq_context_free(ctx);
 }
 
+static void the_separator_is_found_in_the_first_line(void **state)
+{
+    (void)state;
+    static const char *texts[] = { "a;b,c\n1,2;3", "a\tb,c;d\n", "\"a,b\";c\n1;2", "a\n1,2\n",
+                                   "\xef\xbb\xbf"
+                                   "a;b" };
+    static const size_t counts[] = { 2, 2, 2, 1, 2 };
+    deq_csv_options o = deq_csv_defaults();
+    deq_context *ctx;
+
+    o.detect = true;
+    assert_int_equal(deq_context_new(&ctx, NULL), DEQ_OK);
+    for (size_t i = 0; i < sizeof counts / sizeof *counts; i++) {
+        deq_csv *csv;
+        const deq_csv_row *row;
+        assert_int_equal(deq_csv_parse(&csv, ctx, texts[i], strlen(texts[i]), &o), DEQ_OK);
+        assert_int_equal(deq_csv_next(&row, csv), DEQ_OK);
+        assert_int_equal(row->count, counts[i]);
+        deq_csv_close(csv);
+    }
+    deq_context_free(ctx);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -249,6 +272,7 @@ int main(void)
         cmocka_unit_test(options_set_separator_and_limit),
         cmocka_unit_test(long_files_are_read_in_pieces),
         cmocka_unit_test(a_reader_can_go_on_behind_bad_rows),
+        cmocka_unit_test(the_separator_is_found_in_the_first_line),
         cmocka_unit_test(fields_come_with_their_lengths_and_can_be_refused),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -24,8 +24,10 @@ typedef struct deq_csv deq_csv;
 
 /** Settings of a reader.  Start from deq_csv_defaults(). */
 typedef struct deq_csv_options {
-    size_t struct_size;   /**< sizeof(deq_csv_options) */
-    char separator;       /**< between fields; any but a quote, CR, LF or zero; default ',' */
+    size_t struct_size; /**< sizeof(deq_csv_options) */
+    char separator;     /**< between fields; any but a quote, CR, LF or zero; default ',' */
+    bool detect; /**< take the first tab, comma or semicolon of the first line for the separator, if
+                      there is one outside quotes; default false */
     size_t max_row_bytes; /**< longer rows are errors; at least 1; default 16 MiB */
     bool
         recover; /**< after DEQ_ERR_DATA the next call goes on with the line after the one where the

@@ -38,10 +38,10 @@ typedef enum deq_duplicates {
 
 /** How to read a file of votes.  Start from deq_votes_defaults(). */
 typedef struct deq_votes_options {
-    size_t struct_size;        /**< sizeof(deq_votes_options) */
-    char separator;            /**< between fields; default ',' ('\t' for TSV); 0: whichever of
-                                     tab, comma, semicolon occurs first in the header line */
-    const char *task_column;   /**< name in the header; default NULL: "task" or "question" */
+    size_t struct_size;      /**< sizeof(deq_votes_options) */
+    char separator;          /**< between fields; 0 (default): the first tab, comma or semicolon of
+                                     the header line */
+    const char *task_column; /**< name in the header; default NULL: "task" or "question" */
     const char *worker_column; /**< default NULL: "worker" */
     const char *label_column;  /**< default NULL: "label" or "answer" */
     const char *abstain; /**< this label is no vote but an abstention; default ""; NULL: none */
@@ -66,12 +66,12 @@ typedef struct deq_votes_view {
 
 /** What was seen while reading. */
 typedef struct deq_votes_report {
-    int64_t n_rows;         /**< data rows read, without blank lines */
-    int64_t n_bad;          /**< malformed rows dropped (skip_bad) */
-    int64_t n_abstained;    /**< abstentions */
-    int64_t n_duplicates;   /**< rows whose (task, worker) had occurred before */
-    int64_t n_conflicting;  /**< those of them with another label than the first */
-    int64_t first_bad_line; /**< line of the first malformed row dropped; 0: none */
+    int64_t n_rows;        /**< data rows read, without blank lines */
+    int64_t n_bad;         /**< malformed rows dropped (skip_bad) */
+    int64_t n_abstained;   /**< abstentions */
+    int64_t n_duplicates;  /**< rows whose (task, worker) had occurred before */
+    int64_t n_conflicting; /**< those of them with another label than what was kept so far */
+    char first_bad[256];   /**< what was wrong with the first of them */
 } deq_votes_report;
 
 /** Votes as numbers.  Set struct_size; names may be NULL: then they are the numbers as text. */

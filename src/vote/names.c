@@ -1,0 +1,218 @@
+/* SPDX-License-Identifier: MIT */
+#include "vote/names.h"
+
+#include <string.h>
+
+#define LEAST_SLOTS 64
+
+void deq_names_init(deq_names *names, deq_context *ctx)
+{
+    *names = (deq_names){ .ctx = ctx };
+}
+
+static void free_slots(deq_names *names)
+{
+    deq_release(names->ctx, names->slots, names->n_slots * sizeof *names->slots);
+    names->slots = NULL;
+    names->n_slots = 0;
+}
+
+void deq_names_free(deq_names *names)
+{
+    deq_release(names->ctx, names->text, names->text_capacity);
+    deq_release(names->ctx, names->start, names->start_capacity * sizeof *names->start);
+    free_slots(names);
+    deq_names_init(names, names->ctx);
+}
+
+void deq_names_clear(deq_names *names)
+{
+    names->count = names->length = 0;
+    if (names->slots) memset(names->slots, 0, names->n_slots * sizeof *names->slots);
+}
+
+/* The same contents in a block of exactly their size. */
+static deq_status fit(deq_context *ctx, void **array, size_t *capacity, size_t count, size_t size)
+{
+    if (*capacity == count) return DEQ_OK;
+    void *moved = deq_alloc_array(ctx, count, size);
+    if (!moved) return DEQ_ERR_NOMEM;
+    if (count) memcpy(moved, *array, count * size);
+    deq_release(ctx, *array, *capacity * size);
+    *array = moved;
+    *capacity = count;
+    return DEQ_OK;
+}
+
+deq_status deq_names_rest(deq_names *names)
+{
+    void *text = names->text, *start = names->start;
+
+    free_slots(names);
+    deq_status status = fit(names->ctx, &text, &names->text_capacity, names->length, 1);
+    names->text = text;
+    DEQ_TRY(status);
+    status = fit(names->ctx, &start, &names->start_capacity, names->count, sizeof *names->start);
+    names->start = start;
+    return status;
+}
+
+static uint64_t load(const char *text, size_t bytes)
+{
+    uint64_t x = 0;
+
+    if (bytes == 8) {
+        memcpy(&x, text, 8);
+    } else {
+        uint32_t y;
+        memcpy(&y, text, 4);
+        x = y;
+    }
+    return x;
+}
+
+/* Multiplication moves entropy upwards, the shift brings it down again. */
+static uint64_t mix(uint64_t x)
+{
+    x *= UINT64_C(0x9e3779b97f4a7c15);
+    return x ^ (x >> 32);
+}
+
+/* With the length, up to eight bytes are told apart. */
+static uint64_t key_of(const char *text, size_t length)
+{
+    const unsigned char *p = (const unsigned char *)text;
+
+    if (length == 0) return 0;
+    if (length < 4)
+        return (uint64_t)p[0] | (uint64_t)p[length / 2] << 8 | (uint64_t)p[length - 1] << 16;
+    if (length <= 8) return load(text, 4) | load(text + length - 4, 4) << 32;
+    uint64_t key = length;
+    for (size_t i = 0; i + 8 < length; i += 8) key = mix(key ^ load(text + i, 8));
+    return mix(key ^ load(text + length - 8, 8));
+}
+
+uint64_t deq_names_hash(const char *text, size_t length)
+{
+    const uint64_t hash = mix(mix(key_of(text, length)) + length);
+
+    return hash ? hash : 1;
+}
+
+static size_t home(const deq_names *names, uint64_t key, size_t length)
+{
+    return (size_t)mix(key + length) & (names->n_slots - 1);
+}
+
+/* The slot of a name, or the empty one where it would go. */
+static deq_name_slot *seek(const deq_names *names, uint64_t key, const char *text, size_t length)
+{
+    for (size_t i = home(names, key, length);; i = (i + 1) & (names->n_slots - 1)) {
+        deq_name_slot *slot = &names->slots[i];
+        if (slot->number == 0) return slot;
+        if (slot->key != key || slot->length != length) continue;
+        if (length <= 8) return slot;
+        if (memcmp(names->text + names->start[slot->number - 1], text, length) == 0) return slot;
+    }
+}
+
+/* A table that the present names fill by half at most. */
+static deq_status rehash(deq_names *names)
+{
+    size_t n = LEAST_SLOTS;
+
+    while (n / 2 < names->count + 1) n *= 2;
+    free_slots(names);
+    names->slots = deq_alloc_array(names->ctx, n, sizeof *names->slots);
+    if (!names->slots) return DEQ_ERR_NOMEM;
+    names->n_slots = n;
+    for (size_t i = 0; i < names->count; i++) {
+        const char *text = names->text + names->start[i];
+        const size_t length = strlen(text);
+        const uint64_t key = key_of(text, length);
+        size_t at = home(names, key, length);
+        while (names->slots[at].number) at = (at + 1) & (n - 1);
+        names->slots[at] = (deq_name_slot){ key, (uint32_t)length, (uint32_t)i + 1 };
+    }
+    return DEQ_OK;
+}
+
+static deq_status append(deq_names *names, const char *text, size_t length)
+{
+    void *all = names->text, *start = names->start;
+    deq_status status = deq_grow(names->ctx, &all, &names->text_capacity,
+                                 names->length + length + 1, 1);
+
+    names->text = all;
+    DEQ_TRY(status);
+    status = deq_grow(names->ctx, &start, &names->start_capacity, names->count + 1,
+                      sizeof *names->start);
+    names->start = start;
+    DEQ_TRY(status);
+    memcpy(names->text + names->length, text, length);
+    names->text[names->length + length] = '\0';
+    names->start[names->count++] = names->length;
+    names->length += length + 1;
+    return DEQ_OK;
+}
+
+deq_status deq_names_add(uint32_t *number, bool *added, deq_names *names, const char *text,
+                         size_t length)
+{
+    const uint64_t key = key_of(text, length);
+
+    *added = false;
+    if (names->count >= names->n_slots / 4 * 3 || !names->slots) DEQ_TRY(rehash(names));
+    deq_name_slot *slot = seek(names, key, text, length);
+    if (slot->number) {
+        *number = slot->number - 1;
+        return DEQ_OK;
+    }
+    if (!deq_utf8_valid(text, length)) return DEQ_ERR_DATA;
+    if (names->count >= DEQ_NAMES_MAX || length >= UINT32_MAX)
+        return deq_fail(names->ctx, DEQ_ERR_OVERFLOW, "more than %lu names",
+                        (unsigned long)DEQ_NAMES_MAX);
+    DEQ_TRY(append(names, text, length));
+    *slot = (deq_name_slot){ key, (uint32_t)length, (uint32_t)names->count };
+    *number = (uint32_t)names->count - 1;
+    *added = true;
+    return DEQ_OK;
+}
+
+int64_t deq_names_find(deq_status *status, deq_names *names, const char *text, size_t length)
+{
+    *status = names->slots ? DEQ_OK : rehash(names);
+    if (*status != DEQ_OK) return -1;
+    return (int64_t)seek(names, key_of(text, length), text, length)->number - 1;
+}
+
+const char *deq_names_get(const deq_names *names, size_t number)
+{
+    return number < names->count ? names->text + names->start[number] : NULL;
+}
+
+/* Bytes of the sequence that begins here, of at most `room`; 0: none is valid. */
+static size_t sequence(const unsigned char *p, size_t room)
+{
+    const unsigned char first = *p;
+    const size_t n = first < 0x80 ? 1 : first < 0xc2 ? 0 : first < 0xe0 ? 2 : first < 0xf0 ? 3 : 4;
+
+    if (n == 0 || n > room || first > 0xf4) return 0;
+    for (size_t i = 1; i < n; i++)
+        if ((p[i] & 0xc0) != 0x80) return 0;
+    if ((first == 0xe0 && p[1] < 0xa0) || (first == 0xed && p[1] > 0x9f)) return 0;
+    if ((first == 0xf0 && p[1] < 0x90) || (first == 0xf4 && p[1] > 0x8f)) return 0;
+    return n;
+}
+
+bool deq_utf8_valid(const char *text, size_t length)
+{
+    const unsigned char *p = (const unsigned char *)text;
+
+    for (size_t i = 0; i < length;) {
+        const size_t n = sequence(p + i, length - i);
+        if (n == 0) return false;
+        i += n;
+    }
+    return true;
+}

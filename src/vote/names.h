@@ -1,0 +1,53 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Names and their numbers, by first appearance.
+ *
+ * A slot of the hash table holds a 64-bit key of the name: its bytes, if they are at most eight, so
+ * that looking a short name up touches one cache line; else a hash of them.
+ */
+#ifndef DEQ_SRC_VOTE_NAMES_H
+#define DEQ_SRC_VOTE_NAMES_H
+
+#include "base/context.h"
+
+/* Numbers are below this. */
+#define DEQ_NAMES_MAX UINT32_MAX
+
+typedef struct deq_name_slot {
+    uint64_t key;
+    uint32_t length;
+    uint32_t number; /* plus one; 0: empty */
+} deq_name_slot;
+
+typedef struct deq_names {
+    deq_context *ctx;
+    char *text; /* names after each other, each terminated */
+    size_t length, text_capacity;
+    size_t *start; /* of name i in the text */
+    size_t count, start_capacity;
+    deq_name_slot *slots; /* NULL after deq_names_rest() */
+    size_t n_slots;       /* a power of two, or 0 */
+} deq_names;
+
+void deq_names_init(deq_names *names, deq_context *ctx);
+void deq_names_free(deq_names *names);
+/* Forget all names, keep the memory. */
+void deq_names_clear(deq_names *names);
+/* Give back the memory that only adding needs. */
+deq_status deq_names_rest(deq_names *names);
+
+/* The number of a name, which is added if it is new; *added tells.  DEQ_ERR_DATA, without a message:
+ * it is not UTF-8. */
+deq_status deq_names_add(uint32_t *number, bool *added, deq_names *names, const char *text,
+                         size_t length);
+/* The number of a name; -1: unknown.  May have to rebuild the hash table: *status tells. */
+int64_t deq_names_find(deq_status *status, deq_names *names, const char *text, size_t length);
+const char *deq_names_get(const deq_names *names, size_t number);
+
+/* 64 bits of a name, never zero. */
+uint64_t deq_names_hash(const char *text, size_t length);
+
+/* Whether text is UTF-8 (RFC 3629: no surrogates, nothing overlong, at most U+10FFFF). */
+bool deq_utf8_valid(const char *text, size_t length);
+
+#endif
