@@ -79,27 +79,33 @@ DEQ_API const char *deq_model_name(deq_model_family family);
 DEQ_API deq_status deq_model_build(deq_nn *nn, deq_model_outputs *out, deq_value x,
                                    const deq_model_options *options, const deq_model_solve *solve);
 
-/** What deq_model_load() did; the texts belong to the archive or the weights. */
+/** What deq_model_load() did. */
 typedef struct deq_load_report {
-    int64_t n_loaded;  /**< tensors copied */
+    int64_t n_loaded;  /**< tensors of the file that were copied or converted */
     int64_t n_ignored; /**< tensors of the file that the model has no use for by design: counters
                             such as num_batches_tracked, frozen second copies */
 } deq_load_report;
 
 /**
- * Copy a state dictionary into the weights of a model.  Names may be those of libdeq, of the
- * original implementations (model/FAMILY.h lists the variants), with or without "module.", and
- * plain weights may stand for weight-norm pairs and the reverse: v = weight, g = its norms.
+ * Copy a state dictionary into the weights of a model.  Names may be those of libdeq or of the
+ * original implementations (docs/guide/models.md), with or without "module." in front.  f32 and f64
+ * become each other, and extents of 1 may be missing or added.
+ *
+ * The weight of a layer may come in any form (deq_weight_kind): plain weights, weight-norm pairs and
+ * spectral weights become what the model has, such that the layer computes the same:
+ *
+ *     W = weight = weight_v weight_g / |weight_v| = weight_orig weight_g / (u' weight_orig v)
  *
  * All or nothing: on failure the weights are unchanged.
  *
  * @param w       allocated weights of the model.
- * @param archive the state dictionary.
+ * @param archive the state dictionary; see deq_archive_narrow() for one inside a larger file.
  * @param options which model.
  * @param report  receives counts; NULL if not wanted.
  * @return DEQ_OK; DEQ_ERR_NAME (a weight is missing, or the file has one that the model does not;
  *         the message names the first few and the nearest names), DEQ_ERR_SHAPE (with both shapes),
- *         DEQ_ERR_DTYPE, DEQ_ERR_STATE, DEQ_ERR_NOMEM.
+ *         DEQ_ERR_DTYPE (no floating numbers), DEQ_ERR_DATA (a number that f32 cannot hold),
+ *         DEQ_ERR_STATE, DEQ_ERR_ARGUMENT (options of no model), DEQ_ERR_NOMEM.
  */
 DEQ_API deq_status deq_model_load(deq_weights *w, const deq_archive *archive,
                                   const deq_model_options *options, deq_load_report *report);
@@ -110,7 +116,8 @@ DEQ_API deq_status deq_model_load(deq_weights *w, const deq_archive *archive,
  * @param archive receives copies.
  * @param w       allocated weights.
  * @param prefix  before each name; "" for none.
- * @return DEQ_OK, DEQ_ERR_NAME (a name is taken), DEQ_ERR_STATE, DEQ_ERR_NOMEM.
+ * @return DEQ_OK, DEQ_ERR_NAME (a name is taken; the archive is unchanged), DEQ_ERR_STATE,
+ *         DEQ_ERR_NOMEM.
  */
 DEQ_API deq_status deq_weights_save(deq_archive *archive, deq_weights *w, const char *prefix);
 

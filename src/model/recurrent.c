@@ -5,8 +5,8 @@
  *
  *   start    relu(conv(x))                                             projection           (1)
  *   cell     u = conv(concat(z, x)), [relu]                            cell.inject          (2)
- *            u <- [group norm] relu(conv2(relu(conv1(u))) + u)         cell.block.i         (3)
- *   head     conv, relu, conv, relu, conv                              head.0, .1, .2       (4)
+ *            u <- relu([gn] conv2(relu([gn] conv1(u))) + u)            cell.block.i         (3)
+ *   head     conv, relu, conv, relu, conv                              head.conv1 to 3      (4)
  */
 #include "model/family.h"
 #include "model/solve.h"
@@ -77,16 +77,21 @@ static deq_value conv(const recurrent *r, const char *name, deq_value x, int64_t
                     : deq_nn_conv1d(r->nn, name, x, channels, 3, o);
 }
 
+/* A convolution of a block, with its group normalisation, if there is one. */
+static deq_value normed(const recurrent *r, const char *name, deq_value x)
+{
+    deq_value y = conv(r, name, x, r->o.width, r->o.norm);
+    return r->o.groups ? deq_nn_group_norm(r->nn, name, y, r->o.groups, false) : y;
+}
+
 static deq_value block(const recurrent *r, int64_t i, deq_value u)
 {
     deq_graph *g = deq_nn_graph(r->nn);
     deq_nn_enter(r->nn, "block.%lld", (long long)i);
-    deq_value h = deq_relu(g, conv(r, "conv1", u, r->o.width, r->o.norm));
-    h = conv(r, "conv2", h, r->o.width, r->o.norm);
-    u = deq_relu(g, deq_add(g, h, u));
-    if (r->o.groups) u = deq_nn_group_norm(r->nn, "norm", u, r->o.groups, true);
+    deq_value h = deq_relu(g, normed(r, "conv1", u)); /* (3) */
+    h = deq_relu(g, deq_add(g, normed(r, "conv2", h), u));
     deq_nn_leave(r->nn);
-    return u;
+    return h;
 }
 
 static void cell(deq_graph *g, const deq_value *z, deq_value *fz, void *user)
@@ -99,7 +104,7 @@ static void cell(deq_graph *g, const deq_value *z, deq_value *fz, void *user)
         u = conv(r, "inject", deq_concat(g, both, 2, 1), r->o.width, r->o.norm); /* (2) */
         if (r->o.inject_relu) u = deq_relu(g, u);
     }
-    for (int64_t i = 0; i < r->o.blocks; i++) u = block(r, i, u); /* (3) */
+    for (int64_t i = 0; i < r->o.blocks; i++) u = block(r, i, u);
     deq_nn_leave(r->nn);
     fz[0] = u;
 }
@@ -109,9 +114,9 @@ static deq_value head(deq_nn *nn, const deq_value *z, void *user)
     const recurrent *r = user;
     deq_graph *g = deq_nn_graph(nn);
     deq_nn_enter(nn, "head");
-    deq_value h = deq_relu(g, conv(r, "0", z[0], r->o.head[0], DEQ_WEIGHT_PLAIN)); /* (4) */
-    h = deq_relu(g, conv(r, "1", h, r->o.head[1], DEQ_WEIGHT_PLAIN));
-    h = conv(r, "2", h, r->classes, DEQ_WEIGHT_PLAIN);
+    deq_value h = deq_relu(g, conv(r, "conv1", z[0], r->o.head[0], DEQ_WEIGHT_PLAIN)); /* (4) */
+    h = deq_relu(g, conv(r, "conv2", h, r->o.head[1], DEQ_WEIGHT_PLAIN));
+    h = conv(r, "conv3", h, r->classes, DEQ_WEIGHT_PLAIN);
     deq_nn_leave(nn);
     return h;
 }
@@ -144,5 +149,36 @@ static void build(deq_nn *nn, deq_model_outputs *out, deq_value x, const deq_mod
     deq_model_equilibrium(nn, out, &p, solve);
 }
 
-const deq_family deq_family_sequence = { "sequence", sequence_defaults, build, NULL };
-const deq_family deq_family_maze = { "maze", maze_defaults, build, NULL };
+/* Names -------------------------------------------------------------------------------------- */
+
+/* The names of deep-thinking nets (github.com/aks2203/deep-thinking), whose modules are lists; block
+ * i of layer j is recur_block.j.i, and recur_block.0.weight the injection:
+ *
+ *   projection.0, recur_block.0, recur_block.j.i.conv1, head.0, head.2, head.4 */
+static deq_name_use map_name(char *mapped, size_t size, const char *name,
+                             const deq_model_options *o)
+{
+    static const char *const table[][2] = {
+        { "projection.0.weight", "projection.weight" },
+        { "recur_block.0.weight", "cell.inject.weight" },
+        { "head.0.weight", "head.conv1.weight" },
+        { "head.2.weight", "head.conv2.weight" },
+        { "head.4.weight", "head.conv3.weight" },
+    };
+    (void)o;
+    for (size_t i = 0; i < sizeof table / sizeof *table; i++) {
+        size_t n = strlen(table[i][0]); /* "_g" and "_v" may follow */
+        if (strncmp(name, table[i][0], n) != 0) continue;
+        snprintf(mapped, size, "%s%s", table[i][1], name + n);
+        return DEQ_NAME_WEIGHT;
+    }
+    static const char layers[] = "recur_block.";
+    const char *rest = strncmp(name, layers, strlen(layers)) == 0
+                           ? strchr(name + strlen(layers), '.')
+                           : NULL;
+    snprintf(mapped, size, "%s%s", rest ? "cell.block" : "", rest ? rest : name);
+    return DEQ_NAME_WEIGHT;
+}
+
+const deq_family deq_family_sequence = { "sequence", sequence_defaults, build, map_name };
+const deq_family deq_family_maze = { "maze", maze_defaults, build, map_name };

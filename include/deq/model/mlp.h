@@ -3,7 +3,7 @@
  * @file
  * The fully connected equilibrium classifier:
  *
- *     z* = act(W z* + U x + b),    logits = V z* + c
+ *     z* = act([norm] (W z* + U x + b)),    logits = V drop(z*) + c
  *
  * with the input flattened.
  */

@@ -7,10 +7,13 @@
  *
  *     projection   relu(conv(x))                              C -> width
  *     cell f(z,x)  u = conv(concat(z, x)), [relu,] then blocks times
- *                  u <- relu(conv(relu(conv(u))) + u)
+ *                  u <- relu([norm] conv(relu([norm] conv(u))) + u)
  *     head         conv, relu, conv, relu, conv -> K          logits a position
  *
  * All kernels have extent 3.  The weights do not depend on the extents of the input.
+ *
+ * The projection is where a solve usually starts, and nothing else: with an implicit gradient,
+ * which does not depend on the start, it keeps its initial values; unrolled it is trained.
  */
 #ifndef DEQ_MODEL_RECURRENT_H
 #define DEQ_MODEL_RECURRENT_H
@@ -29,9 +32,10 @@ typedef struct deq_recurrent_options {
                                width / 2 for sequences */
     deq_weight_kind norm; /**< of the cell's convolutions; default plain */
     bool inject_relu; /**< relu behind the injection, as deep-thinking nets have it for sequences */
-    bool no_injection; /**< the cell sees only z, which starts at the projection: the baseline
-                               that overthinks; default false */
-    int64_t groups;    /**< group normalisation behind each block; 0 (default): none */
+    bool no_injection; /**< the cell sees only z, which starts at the projection (or is given): the
+                               baseline that overthinks; default false */
+    int64_t groups;    /**< groups of a normalisation without weights behind each convolution of the
+                               blocks (deep-thinking nets: 4); 0 (default): none */
 } deq_recurrent_options;
 
 #ifdef __cplusplus

@@ -23,8 +23,8 @@ typedef enum deq_start {
     DEQ_START_ZERO = 0, /**< z_0 = 0 */
     DEQ_START_NORMAL,   /**< z_0 ~ N(0, I) */
     DEQ_START_UNIFORM,  /**< z_0 ~ U(-1, 1) */
-    DEQ_START_MIXED,    /**< the first half of the batch from 0, the other from N(0, I): "mixed
-                          initialisation" of Anil et al., "Path independent equilibrium models can
+    DEQ_START_MIXED,    /**< the first half of the batch (the larger one) from 0, the other from
+                          N(0, I): "mixed initialisation" of Anil et al., "Path independent equilibrium models can
                           better exploit test-time computation", NeurIPS 2022 */
     DEQ_START_MIXED_ELEMENTS, /**< each element from 0 or N(0, 1) with chance 1/2 (TorchDEQ's) */
     DEQ_START_PROJECTION,     /**< a projection of the input; families that have one */
@@ -39,7 +39,9 @@ typedef struct deq_model_solve {
     deq_start start;             /**< default DEQ_START_ZERO; random starts only differ by key */
     bool has_start;              /**< false (default): the family's usual start; true: `start` */
     const deq_value *z0;         /**< DEQ_START_GIVEN: one value a state */
-    const deq_jacobian_options *penalty; /**< NULL (default): none; its probability is 1 here */
+    /** NULL (default): none.  Its probability is taken as 1: the caller chooses between programs
+     *  with and without it (deq_jacobian_applies()).  Stream 0 means one by name. */
+    const deq_jacobian_options *penalty;
 } deq_model_solve;
 
 /** What a model gives. */
