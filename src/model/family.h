@@ -33,7 +33,8 @@ typedef struct deq_family {
                              const deq_model_options *o);
 } deq_family;
 
-extern const deq_family deq_family_mlp, deq_family_sequence, deq_family_maze;
+extern const deq_family deq_family_mlp, deq_family_monotone, deq_family_multiscale,
+    deq_family_sequence, deq_family_maze;
 
 /* The table's entry; NULL for what is no family. */
 const deq_family *deq_family_find(deq_model_family family);

@@ -7,6 +7,8 @@
 
 static const deq_family *const families[DEQ_MODEL_COUNT] = {
     [DEQ_MODEL_MLP] = &deq_family_mlp,
+    [DEQ_MODEL_MONOTONE] = &deq_family_monotone,
+    [DEQ_MODEL_MULTISCALE] = &deq_family_multiscale,
     [DEQ_MODEL_SEQUENCE] = &deq_family_sequence,
     [DEQ_MODEL_MAZE] = &deq_family_maze,
 };

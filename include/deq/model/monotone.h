@@ -24,7 +24,7 @@ typedef struct deq_monotone_options {
     bool convolution; /**< default: fully connected */
     int64_t width;    /**< features of the state, or channels; 0 means 100 (convolution: 64) */
     int64_t rank;     /**< rows of A (fully connected); 0 means width */
-    int64_t kernel;   /**< of the convolutions, odd; 0 means 3 */
+    int64_t kernel;   /**< of the convolutions: 1, 3, 5 or 7; 0 means 3 */
     int64_t pool;     /**< convolution: average pooling of z* before the head; 0 means 4 */
     bool learn_m;     /**< m = softplus(m_raw) + 1e-4 instead of `m`; default false */
     double m;         /**< strong monotonicity, > 0; 0 means 1 (learn_m: its initial value) */
