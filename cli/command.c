@@ -7,16 +7,29 @@
 #include <stdarg.h>
 #include <string.h>
 
+static FILE *messages;
+
+static FILE *message_stream(void)
+{
+    return messages ? messages : stderr;
+}
+
+void fail_to(FILE *stream)
+{
+    messages = stream;
+}
+
 int fail(int code, const char *who, const char *format, ...)
 {
+    FILE *to = message_stream();
     va_list args;
     fflush(stdout);
-    print_styled(stderr, STYLE_BOLD, "deq%s%s:", who && *who ? " " : "", who ? who : "");
-    fputc(' ', stderr);
+    print_styled(to, STYLE_BOLD, "deq%s%s:", who && *who ? " " : "", who ? who : "");
+    fputc(' ', to);
     va_start(args, format);
-    vfprintf(stderr, format, args);
+    vfprintf(to, format, args);
     va_end(args);
-    fputc('\n', stderr);
+    fputc('\n', to);
     return code;
 }
 
@@ -104,7 +117,7 @@ static int run_leaf(const command *c, const char *path, int n, char **words, boo
 
 static int no_command(const command *c, const char *path)
 {
-    print_help(stderr, c, path);
+    print_help(message_stream(), c, path);
     return CLI_USAGE;
 }
 

@@ -164,6 +164,8 @@ const option *command_option(const command *c, int i);
 
 /* A message on stderr, "deq info: ...", where `who` is a->path or NULL.  Returns code. */
 int fail(int code, const char *who, const char *format, ...) CLI_PRINTF(3, 4);
+/* Where those messages go; NULL, as at the beginning: to stderr. */
+void fail_to(FILE *stream);
 
 /* The nearest of the names that name(set, 0), name(set, 1), ... give until NULL.  NULL when none is
  * near (more than half of it would change). */

@@ -5,6 +5,8 @@
 #include "terminal.h"
 #include "text.h"
 
+#include <stdarg.h>
+
 static void log_warning(void *user, deq_log_level level, const char *message)
 {
     const arguments *a = user;
@@ -36,6 +38,20 @@ int fail_status(const arguments *a, const deq_context *ctx, deq_status status)
     const int code = status == DEQ_ERR_DATA || status == DEQ_ERR_UNSUPPORTED ? CLI_DATA
                                                                              : CLI_FAILED;
     fail(code, a->path, "%s", text_string(&safe));
+    text_free(&safe);
+    return code;
+}
+
+int fail_about(int code, const arguments *a, const char *name, const char *format, ...)
+{
+    char why[512];
+    text_buffer safe = { 0 };
+    va_list args;
+    va_start(args, format);
+    vsnprintf(why, sizeof why, format, args);
+    va_end(args);
+    put_safe(&safe, name);
+    fail(code, a->path, "%s: %s", text_string(&safe), why);
     text_free(&safe);
     return code;
 }

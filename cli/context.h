@@ -15,4 +15,9 @@ int open_context(deq_context **ctx, const arguments *a);
  * CLI_FAILED; CLI_OK, silently, for DEQ_OK. */
 int fail_status(const arguments *a, const deq_context *ctx, deq_status status);
 
+/* A message about something whose name may come from anywhere, made safe: "deq info: NAME: why".
+ * Returns code. */
+int fail_about(int code, const arguments *a, const char *name, const char *format, ...)
+    CLI_PRINTF(4, 5);
+
 #endif

@@ -6,10 +6,7 @@
 #include <string.h>
 
 static const command *const commands[] = {
-    &command_info,
-    &command_completion,
-    &command_help,
-    NULL,
+    &command_info, &command_convert, &command_completion, &command_help, NULL,
 };
 
 static const example examples[] = {

@@ -2,9 +2,11 @@
 # SPDX-License-Identifier: MIT
 # Exit codes, streams, help texts, suggestions, and that --json prints JSON.
 #
-#   test_cli.sh DEQ CMAKE
+#   test_cli.sh DEQ CMAKE SEEDS
+#
+# SEEDS is tests/fuzz/seeds, with a small file of each kind.
 set -uo pipefail
-deq=$1 cmake=$2
+deq=$1 cmake=$2 seeds=$3
 scratch=$(mktemp -d)
 trap 'rm -rf "$scratch"' EXIT
 out=$scratch/out err=$scratch/err
@@ -107,13 +109,57 @@ says "$err" "unknown option '-x'; see deq help info"
 run 2 info --json=yes
 says "$err" "option '--json' takes no value"
 run 2 info --help=yes
-run 2 info more
-says "$err" "unexpected argument 'more'"
-run 2 info -- --json
-says "$err" "unexpected argument '--json'"
+run 2 info one two
+says "$err" "unexpected argument 'two'"
+run 1 info -- --json
+says "$err" "--json: No such file or directory"
 run 2 help inof
 says "$err" "did you mean 'info'?"
 run 2 help info help
+run 2 info --threads 0
+says "$err" "option '--threads': '0' is out of range: 1 to 4096"
+run 2 info --threads two
+says "$err" "'two' is no whole number"
+run 2 info --threads
+says "$err" "option '--threads' needs N"
+run 2 info --threads --json
+says "$err" "'--json' is an option; if it is meant as the value, write --threads=--json"
+run 2 info --color nevr
+says "$err" "did you mean 'never'?"
+run 2 convert
+says "$err" "IN is missing; see deq help convert"
+run 2 --
+run 2 -
+
+# Any words at all: an answer, never a crash.
+odd=$(printf '\001\033[31m\377\302')
+long=$(printf '%0100000d' 0)
+for words in "$odd" "--$odd" "$long" "--$long" "-$long" '--=' '-=' '--json=' '---' '%s%n' ''; do
+    for command in '' info convert help completion; do
+        "$deq" ${command:+"$command"} "$words" >"$out" 2>"$err"
+        code=$?
+        case $code in
+            0 | 1 | 2 | 3) ;;
+            *) complain "deq $command with odd words: exit code $code" ;;
+        esac
+        if LC_ALL=C grep -q "$(printf '\033')" "$err"; then
+            complain "deq $command: escape sequences come through"
+        fi
+    done
+done
+
+# The threads that are asked for are those that are used.
+run 0 info --threads 3 --json
+[ "$(json openmp threads)" = 3 ] || complain "info --threads 3: $(json openmp threads)"
+
+# Colours: not in a pipe, unless they are asked for.
+run 0 info --color always "$seeds/fuzz_safetensors/three"
+says "$out" "$(printf '\033[1m')"
+run 0 info "$seeds/fuzz_safetensors/three"
+if grep -q "$(printf '\033')" "$out"; then complain "colours in a pipe"; fi
+
+# The tables of all commands are without faults, down to their examples.
+run 0 help --check
 
 # A result that cannot be written is a failure, not a success.
 if [ -w /dev/full ]; then
