@@ -19,5 +19,6 @@
 #include <deq/io/pytorch.h>
 #include <deq/io/safetensors.h>
 #include <deq/io/svmlight.h>
+#include <deq/io/tensorboard.h>
 
 #endif
