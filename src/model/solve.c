@@ -3,6 +3,7 @@
 #include "model/solve.h"
 
 #include "implicit/operators.h"
+#include "nn/nn.h"
 
 #include <deq/op.h>
 #include <stdio.h>
@@ -153,6 +154,7 @@ deq_status deq_model_equilibrium(deq_nn *nn, deq_model_outputs *out, const deq_m
     deq_graph *g = deq_nn_graph(nn);
     deq_value z0[DEQ_MAX_STATES], z[DEQ_MAX_SUPERVISED * DEQ_MAX_STATES];
     deq_model_solve s = solve ? *solve : deq_model_solve_defaults();
+    if (s.struct_size == sizeof s && s.map) *s.map = NULL;
     if (deq_graph_status(g) != DEQ_OK || !check_solve(g, &s)) return deq_graph_status(g);
     make_start(nn, z0, p, &s);
     if (deq_graph_status(g) != DEQ_OK) return deq_graph_status(g);
@@ -167,5 +169,8 @@ deq_status deq_model_equilibrium(deq_nn *nn, deq_model_outputs *out, const deq_m
     const deq_value *last = z + (ptrdiff_t)(out->n_logits - 1) * p->n_states;
     memcpy(out->z_star, last, (size_t)p->n_states * sizeof *last);
     if (s.penalty) out->penalty = penalty(nn, p, last, s.penalty);
+    if (!s.map || deq_graph_status(g) != DEQ_OK) return deq_graph_status(g);
+    deq_status status = deq_cell_map_new(s.map, g, p->cell, p->user, last, p->n_states, NULL);
+    if (status != DEQ_OK) deq_graph_fail(g, status, "%s", deq_last_error(deq_nn_context(nn)));
     return deq_graph_status(g);
 }

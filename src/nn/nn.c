@@ -45,6 +45,11 @@ void deq_nn_free(deq_nn *nn)
     deq_release(ctx, nn, sizeof *nn);
 }
 
+deq_context *deq_nn_context(const deq_nn *nn)
+{
+    return nn->ctx;
+}
+
 deq_graph *deq_nn_graph(const deq_nn *nn)
 {
     return nn->g;

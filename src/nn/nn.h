@@ -11,6 +11,7 @@
 /* Longest full name of a weight. */
 #define DEQ_NN_NAME_BYTES 512
 
+deq_context *deq_nn_context(const deq_nn *nn);
 /* "" in the outermost scope, else "block.0."; valid until the scope changes. */
 const char *deq_nn_scope(const deq_nn *nn);
 /* Mark the graph, with the scope in front: "network: block.0.conv1: ...". */

@@ -6,6 +6,7 @@
 #ifndef DEQ_MODEL_SOLVE_H
 #define DEQ_MODEL_SOLVE_H
 
+#include <deq/cell_map.h>
 #include <deq/equilibrium.h>
 #include <deq/nn.h>
 #include <deq/regularise.h>
@@ -42,6 +43,10 @@ typedef struct deq_model_solve {
     /** NULL (default): none.  Its probability is taken as 1: the caller chooses between programs
      *  with and without it (deq_jacobian_applies()).  Stream 0 means one by name. */
     const deq_jacobian_options *penalty;
+    /** NULL (default): none.  Else receives the cell at z* as a map of vectors, compiled with the
+     *  defaults: for spectral radii, contraction estimates, other solvers.  Free with
+     *  deq_cell_map_free().  NULL on failure. */
+    deq_cell_map **map;
 } deq_model_solve;
 
 /** What a model gives. */
