@@ -56,12 +56,13 @@ extern "C" {
  *   fourier             the characteristic function against Vaaler's polynomials; certified; needs
  *                       no lattice, and the more sources the better
  *   normal              moments; no bound
- *   saddlepoint         Lugannani & Rice; no bound
+ *   saddlepoint         the normal law after tilting to the threshold; no bound
  *   monte-carlo         votes are drawn; confidence interval
  *   importance          votes are drawn from the tilted law, which makes rare errors frequent;
  *                       for a rule that knows the p_i an identity with summands in (0, 1]
- *   auto                grouping up to 2^22 sums a side (which covers n <= 44), else fourier, or
- *                       lattice where weights are few and its band is narrower
+ *   auto                enumeration for n <= 12; grouping if weights repeat and it takes 2^22 sums a
+ *                       side at most; meet-in-the-middle for n <= 44; lattice or fft if all weights
+ *                       are multiples of one step; else fourier
  */
 typedef enum deq_vote_correctness_method {
 #define DEQ_VOTE_CORRECTNESS_ENUM(name, text) name,
