@@ -74,6 +74,7 @@ static deq_value as_matrix(deq_graph *g, deq_value w, int axis)
 {
     deq_shape s = deq_value_type(g, w).shape;
     int order[DEQ_MAX_RANK], n = 0;
+    if (s.rank == 0) return w; /* out of memory since it was checked */
     order[n++] = axis;
     for (int i = 0; i < s.rank; i++)
         if (i != axis) order[n++] = i;
