@@ -124,6 +124,8 @@ static int describe_path(const arguments *a, deq_context *ctx, const char *path)
     if (!d)
         return fail_about(CLI_DATA, a, path,
                           "no kind of file that deq knows; --as says which it is");
+    if (d != &describe_archive && argument_flag(a, "statistics"))
+        return fail(CLI_USAGE, a->path, "--statistics is for weights, and this is: %s", d->kind);
     json_t *result = json_object();
     json_put(result, "file", json_text(path));
     if (!head.is_folder) json_put(result, "bytes", json_integer((json_int_t)head.bytes));
@@ -136,9 +138,11 @@ static int describe_path(const arguments *a, deq_context *ctx, const char *path)
 static int run(const arguments *a)
 {
     deq_context *ctx = NULL;
+    const char *path = argument_text(a, "FILE");
+    if (!path && (argument_given(a, "as") || argument_given(a, "statistics")))
+        return fail(CLI_USAGE, a->path, "--as and --statistics are for files: FILE is missing");
     int code = open_context(&ctx, a);
     if (code != CLI_OK) return code;
-    const char *path = argument_text(a, "FILE");
     code = path ? describe_path(a, ctx, path) : print_build(a, ctx);
     deq_context_free(ctx);
     return code;

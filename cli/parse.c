@@ -124,7 +124,7 @@ static int add_value(parser *p, const option *o, const char *text, bool is_opera
     } else if (o->kind != VALUE_NONE && !parse_value(&value, &why, o, text)) {
         code = fail(CLI_USAGE, p->a->path, "%s: %s", text_string(&subject), text_string(&why));
     } else {
-        if (p->a->n_values == p->capacity) {
+        if (!p->values || p->a->n_values == p->capacity) {
             p->capacity = 2 * p->capacity + 8;
             p->values = must_realloc(p->values, (size_t)p->capacity * sizeof *p->values);
             p->a->values = p->values;

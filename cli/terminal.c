@@ -3,9 +3,6 @@
 #ifndef _POSIX_C_SOURCE
 #define _POSIX_C_SOURCE 200809L
 #endif
-#ifndef _DEFAULT_SOURCE
-#define _DEFAULT_SOURCE /* struct winsize */
-#endif
 #include "terminal.h"
 
 #include <stdarg.h>

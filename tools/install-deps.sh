@@ -19,12 +19,13 @@
 set -euo pipefail
 
 build=(cmake ninja-build make gcc libc6-dev pkg-config libdnnl-dev
-    zlib1g-dev libzip-dev libpng-dev libjpeg-dev libjansson-dev)
+    zlib1g-dev libzip-dev libpng-dev libjpeg-dev libjansson-dev libyaml-dev)
 test=("${build[@]}" g++ binutils libcmocka-dev libsundials-dev libjansson-dev)
 bench=("${build[@]}")
 docs=(cmake make doxygen)
 format=(git clang-format)
-ci=("${test[@]}" "${bench[@]}" "${docs[@]}" "${format[@]}" clang clang-tidy libomp-dev shellcheck)
+ci=("${test[@]}" "${bench[@]}" "${docs[@]}" "${format[@]}" clang clang-tidy libomp-dev shellcheck
+    mandoc zsh)
 
 usage() {
     sed -n '3,/^set /{s/^# \{0,1\}//;/^set /d;p}' "$0"

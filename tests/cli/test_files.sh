@@ -107,6 +107,11 @@ says "$err" "$scratch/short.safetensors: "
 run 3 info --as image "$seeds/fuzz_npy/f4"
 [ ! -s "$out" ] || complain "a refusal on stdout: $(cat "$out")"
 
+run 2 info --statistics "$seeds/fuzz_png/rgb"
+says "$err" "--statistics is for weights, and this is: image"
+run 2 info --as idx
+says "$err" "FILE is missing"
+
 # A name with an escape sequence does not reach the terminal.
 head='{"a\u001b[31m":{"dtype":"F32","shape":[1],"data_offsets":[0,4]}}'
 printf '%b%s\0\0\200\077' "\\0$(printf '%o' ${#head})\0\0\0\0\0\0\0" "$head" >"$scratch/evil.safetensors"

@@ -71,7 +71,12 @@ if available man && available groff; then
         [ ! -s "$scratch/lint" ] || complain "man: $page: $(cat "$scratch/lint")"
     done
 fi
-if available zsh; then zsh -n "$scratch/zsh" || complain "zsh does not read its completions"; fi
+if available zsh; then
+    zsh -n "$scratch/zsh" || complain "zsh does not read its completions"
+    zsh -f -c "autoload -Uz compinit && compinit -D -u && . '$scratch/zsh' &&
+        [[ \$_comps[deq] == _deq ]] && whence _deq_info >/dev/null" ||
+        complain "zsh does not load its completions"
+fi
 if available fish; then
     fish --no-config -n "$scratch/fish" || complain "fish does not read its completions"
     HOME=$scratch fish --no-config -c "source $scratch/fish; complete -C 'deq inf'" | grep '^info' >/dev/null ||
