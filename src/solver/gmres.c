@@ -8,12 +8,19 @@
  *   rotations   Q H = R upper triangular, g = Q beta e_0; |g_{j+1}| is the residual   (2)
  *   update      y = R^{-1} g,  u += sum_j y_j v_j                                     (3)
  *
+ * A = I - T has the Krylov spaces of T: if the operator is T, (1) is done with T, whose products are
+ * taken as they come, and  H_A = I - H_T.
+ *
+ * What is stored is a multiple of v_i, length_i v_i, as (1) left it: dividing would be one more sweep,
+ * and the operator is linear.  Only where lengths leave the comfortable range it is done.
+ *
  * Orthogonalisation is modified Gram-Schmidt with groups of GROUP vectors in place of single ones:
  * within a group all coefficients are taken from the same w.  The sweep that subtracts a group forms
  * the products with the next, so a group is used twice with one sweep between; memory is read once
  * only where two groups and w fit the second cache (58 000 elements of f32 for 2 MiB), else twice.
- * It is done once more when the first pass has left less than ORTHOGONAL of w, since what is left is
- * then mostly rounding (Kahan: "twice is enough").
+ * (Smaller groups, which fit for longer, and larger ones, which sweep w less often, both measured
+ * slower.)  It is done once more when the first pass has left less than ORTHOGONAL of w, since what
+ * is left is then mostly rounding (Kahan: "twice is enough").
  *
  * If nothing is left of w the Krylov space is closed: then it holds the solution, or A is singular
  * on it, which shows as a zero on the diagonal of R; that column is left out of (3).
@@ -23,8 +30,9 @@
 #include <math.h>
 
 #define ORTHOGONAL 0.1
-#define GROUP 4   /* vectors */
-#define CLOSED 10 /* rounding units of |w| that count as nothing */
+#define GROUP 4           /* vectors */
+#define CLOSED 10         /* rounding units of |w| that count as nothing */
+#define LENGTH_MAX 0x1p20 /* comfortable lengths; 1 / LENGTH_MAX is the other end */
 
 enum { V = DEQ_LINEAR_R }; /* v_0 takes the place of r, v_1 ... v_m follow */
 
@@ -35,6 +43,7 @@ typedef struct small {
     double *sine;   /* [m] */
     double *g;      /* [m + 1] */
     double *y;      /* [m] */
+    double *length; /* [m + 1] of the rows that stand for v_0 ... v_m */
     int m;
 } small;
 
@@ -47,15 +56,24 @@ static small numbers_of(const deq_linear_solver *s, int64_t k)
     a.sine = a.cosine + m;
     a.g = a.sine + m;
     a.y = a.g + m + 1;
+    a.length = a.y + m;
     return a;
+}
+
+/* Row V + i is v_i times this length. */
+static void set_length(deq_linear_solver *s, int64_t k, int i, double length)
+{
+    void *v = deq_linear_row(s, V + i, k);
+    bool comfortable = length <= LENGTH_MAX && length >= 1 / LENGTH_MAX;
+    if (!comfortable) (void)deq_vector_combine(&s->v, v, 1 / length, v, 0);
+    numbers_of(s, k).length[i] = comfortable ? length : 1;
 }
 
 static void begin(deq_linear_solver *s, int64_t k)
 {
     deq_linear_sample *c = &s->samples[k];
-    void *v0 = deq_linear_row(s, V, k);
-    (void)deq_vector_combine(&s->v, v0, 1 / c->residual, v0, 0);
     numbers_of(s, k).g[0] = c->residual;
+    set_length(s, k, 0, c->residual);
     c->j = 0;
     deq_linear_ask(s, k, V, V + 1, 0);
 }
@@ -65,12 +83,14 @@ typedef struct norms {
     double before, left; /* |w| as it came, and when v_0 ... v_j are out */
 } norms;
 
-/* h_i += c_i and c_i = -c_i for the next `n` vectors from i on. */
-static void collect(double *h, double *c, int i, int n)
+/* From the products c of rows i ... i + n - 1 with row j + 1 to what of them is subtracted from it;
+ * h_i grows by the coefficients of (1). */
+static void collect(const small *a, int j, double *h, double *c, int i, int n)
 {
     for (int l = 0; l < n; l++) {
-        h[i + l] += c[l];
-        c[l] = -c[l];
+        double along = c[l] / a->length[i + l]; /* v_i . row */
+        h[i + l] += along / a->length[j];
+        c[l] = -along / a->length[i + l];
     }
 }
 
@@ -78,6 +98,7 @@ static void collect(double *h, double *c, int i, int n)
  * a sweep subtracts one group and forms the dot products with the next, or with w itself. */
 static norms orthogonalise(const deq_linear_solver *s, int64_t k, int j, double *h)
 {
+    small a = numbers_of(s, k);
     void *w = deq_linear_row(s, V + j + 1, k);
     const void *row[2][GROUP + 1];
     double c[2][GROUP + 1];
@@ -91,9 +112,9 @@ static norms orthogonalise(const deq_linear_solver *s, int64_t k, int j, double 
             if (taken == 0 || n == 0) row[turn][sums++] = w;
             deq_vector_pass(&s->v, w, c[1 - turn], row[1 - turn], subtract, c[turn], row[turn],
                             sums);
-            if (pass == 0 && taken == 0) r.before = sqrt(c[turn][n]);
-            if (n == 0) r.left = sqrt(c[turn][0]);
-            collect(h, c[turn], taken, n);
+            if (pass == 0 && taken == 0) r.before = sqrt(c[turn][n]) / a.length[j];
+            if (n == 0) r.left = sqrt(c[turn][0]) / a.length[j];
+            collect(&a, j, h, c[turn], taken, n);
             taken += n;
             subtract = n;
             turn = 1 - turn;
@@ -130,6 +151,7 @@ static void update(deq_linear_solver *s, int64_t k, int n)
             sum -= a.h[(size_t)j * (size_t)(a.m + 1) + (size_t)i] * a.y[j];
         a.y[i] = sum / a.h[(size_t)i * (size_t)(a.m + 1) + (size_t)i];
     }
+    for (int i = 0; i < n; i++) a.y[i] /= a.length[i];
     for (int i = 0; i < n; i += DEQ_VECTOR_TERMS) {
         const void *v[DEQ_VECTOR_TERMS];
         int terms = n - i < DEQ_VECTOR_TERMS ? n - i : DEQ_VECTOR_TERMS;
@@ -153,7 +175,7 @@ static void step(deq_linear_solver *s, int64_t k)
     small a = numbers_of(s, k);
     int j = c->j, n = j + 1;
     double *h = a.h + (size_t)j * (size_t)(a.m + 1);
-    void *w = deq_linear_row(s, V + j + 1, k);
+    bool identity = s->a->identity_minus;
 
     norms l = orthogonalise(s, k, j, h); /* (1) */
     if (!isfinite(l.before) || !isfinite(l.left)) {
@@ -161,9 +183,10 @@ static void step(deq_linear_solver *s, int64_t k)
         return;
     }
     bool closed = l.left <= CLOSED * s->epsilon * l.before;
-    double before = a.g[j];
-    rotate(&a, j, closed ? 0 : l.left); /* (2) */
-    if (closed && h[j] <= CLOSED * s->epsilon * l.before) {
+    double before = a.g[j], size = identity ? 1 + l.before : l.before;
+    for (int i = 0; identity && i <= j; i++) h[i] = (i == j) - h[i];
+    rotate(&a, j, closed ? 0 : identity ? -l.left : l.left); /* (2) */
+    if (closed && h[j] <= CLOSED * s->epsilon * size) {
         c->info.breakdown = DEQ_BREAKDOWN_SINGULAR;
         a.g[j] = before;
         n = j;
@@ -174,7 +197,7 @@ static void step(deq_linear_solver *s, int64_t k)
         deq_linear_verify(s, k, residual);
         return;
     }
-    (void)deq_vector_combine(&s->v, w, 1 / l.left, w, 0);
+    set_length(s, k, n, l.left * a.length[j]);
     c->j = n;
     deq_linear_ask(s, k, V + j + 1, V + j + 2, 0);
 }
@@ -187,7 +210,8 @@ deq_linear_kind deq_gmres_kind(const deq_linear_options *o, int64_t d)
     if (m < 1) m = 1;
     return (deq_linear_kind){ .name = "gmres",
                               .rows = (int)m + 2,
-                              .numbers = (size_t)(m * (m + 1) + 4 * m + 1),
+                              .shifts = true,
+                              .numbers = (size_t)(m * (m + 1) + 5 * m + 2),
                               .begin = begin,
                               .step = step };
 }

@@ -364,33 +364,36 @@ static int threads_over_samples(deq_linear_solver *s)
     return many && s->n_ids * s->v.n >= PARALLEL_MIN ? s->threads : 1;
 }
 
-/* Whether the operator can read and write the samples' rows where they stand. */
-static bool in_place(const deq_linear_solver *s)
-{
-    const deq_linear_sample *first = &s->samples[s->ids[0]];
-    const char *in = first->in, *out = first->out;
-    if (s->a->whole_batch && s->n_ids < s->used) return false;
-    for (int64_t i = 0; i < s->n_ids; i++) {
-        const deq_linear_sample *p = &s->samples[s->ids[i]];
-        size_t offset = (size_t)i * row_bytes(s);
-        if ((const char *)p->in != in + offset || (const char *)p->out != out + offset)
-            return false;
-    }
-    return true;
-}
-
 /* Where the i-th unfinished sample has its row in what the operator gets. */
 static size_t staged(const deq_linear_solver *s, int64_t i)
 {
     return (size_t)(s->a->whole_batch ? s->ids[i] : i) * row_bytes(s);
 }
 
+/* Whether the operator can read and write the samples' rows where they stand.  What it does to rows
+ * of finished samples beside them does not matter. */
+static bool in_place(const deq_linear_solver *s)
+{
+    const deq_linear_sample *first = &s->samples[s->ids[0]];
+    const char *in = (const char *)first->in - staged(s, 0);
+    const char *out = (const char *)first->out - staged(s, 0);
+    for (int64_t i = 0; i < s->n_ids; i++) {
+        const deq_linear_sample *p = &s->samples[s->ids[i]];
+        if ((const char *)p->in != in + staged(s, i) || (const char *)p->out != out + staged(s, i))
+            return false;
+    }
+    return true;
+}
+
 static deq_status apply(deq_linear_solver *s, bool direct)
 {
     const deq_linear_operator *a = s->a;
     deq_linear_sample *first = &s->samples[s->ids[0]];
+    char *out = (char *)first->out - staged(s, 0);
+    const char *in = (const char *)first->in - staged(s, 0);
     for (int64_t i = 0; i < s->n_ids; i++) s->samples[s->ids[i]].info.n_apply++;
-    if (direct) return a->apply(a->user, first->out, first->in, s->ids, s->n_ids);
+    if (direct && a->whole_batch) return a->apply(a->user, out, in, s->all, s->used);
+    if (direct) return a->apply(a->user, out, in, s->ids, s->n_ids);
     for (int64_t i = 0; i < s->n_ids; i++)
         memcpy(s->stage_in + staged(s, i), s->samples[s->ids[i]].in, row_bytes(s));
     if (a->whole_batch) return a->apply(a->user, s->stage_out, s->stage_in, s->all, s->used);
@@ -403,7 +406,7 @@ static void resume(deq_linear_solver *s, int64_t i, bool direct)
     int64_t k = s->ids[i];
     deq_linear_sample *p = &s->samples[k];
     const void *product = direct ? p->out : s->stage_out + staged(s, i);
-    if (s->a->identity_minus)
+    if (s->a->identity_minus && !(s->kind.shifts && p->phase >= 0))
         (void)deq_vector_sum(&s->v, p->out, 1, p->in, -1, product);
     else
         deq_vector_copy(&s->v, p->out, product);

@@ -45,6 +45,7 @@ typedef struct deq_linear_kind {
     const char *name;
     int rows;        /* vectors of a sample */
     bool stationary; /* Neumann: a cycle is one step, and its residual is always the true one */
+    bool shifts;     /* GMRES: step() gets T v when A is I - T, and makes the difference itself */
     size_t numbers;  /* doubles of a sample */
     void (*begin)(deq_linear_solver *s, int64_t k);
     void (*step)(deq_linear_solver *s, int64_t k);
@@ -92,7 +93,8 @@ deq_linear_kind deq_neumann_kind(void);
 void *deq_linear_row(const deq_linear_solver *s, int row, int64_t k);
 /* Whether sample k may apply A once more. */
 bool deq_linear_may_apply(const deq_linear_solver *s, int64_t k);
-/* Ask for row `out` = A row `in`; step() is called with `phase` (>= 0) when it is there. */
+/* Ask for row `out` = A row `in`; step() is called with `phase` (>= 0) when it is there, or when T
+ * row `in` is for a kind that shifts. */
 void deq_linear_ask(deq_linear_solver *s, int64_t k, int in, int out, int phase);
 /* Compare the residual of the u in row X, known by recurrence, with the best; false and finished if
  * it is not finite or has diverged. */

@@ -216,10 +216,10 @@ static void charge(deq_solver *s, int64_t row, int64_t n)
 {
     deq_sample *m = deq_row_sample(s, row);
     deq_sample_info *in = deq_row_info(s, row);
-    int64_t sample = s->b.sample[row];
+    int64_t sample = s->b.sample[row], stride = s->o.max_iter + 1;
     for (int64_t k = in->n_feval; s->trace && k < in->n_feval + n; k++) {
-        s->trace[sample * s->o.max_iter + k] = m->residual;
-        s->trace[(s->b.B + sample) * s->o.max_iter + k] = m->relative;
+        s->trace[sample * stride + k] = m->residual;
+        s->trace[(s->b.B + sample) * stride + k] = m->relative;
     }
     in->n_feval += n;
     m->n_rejected += n;

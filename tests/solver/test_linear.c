@@ -184,6 +184,63 @@ static void gmres_needs_one_product_for_each_eigenvalue(void **state)
     }
 }
 
+/* The Hessenberg matrix of T and of I - T differ by the identity. */
+static void gmres_takes_the_same_steps_given_t_and_given_one_minus_t(void **state)
+{
+    (void)state;
+    for (int restart = 3; restart <= 30; restart += 27) {
+        systems t = systems_new(3, 30, DEQ_F64), a = systems_new(3, 30, DEQ_F64);
+        for (int64_t k = 0; k < 3; k++) fill_random(t.a + k * 900, 30, 0.3 + 0.2 * (double)k, 5, k);
+        for (int64_t i = 0; i < 3 * 900; i++) a.a[i] = -t.a[i];
+        for (int64_t i = 0; i < 3 * 30; i++) a.a[i * 30 + i % 30] += 1;
+        systems_fill_b(&a, 2);
+        memcpy(t.b, a.b, 3 * 30 * sizeof *t.b);
+        deq_linear_options o = options(DEQ_LINEAR_GMRES, 1e-10);
+        o.restart = restart;
+        deq_linear_operator shifted = {
+            .apply = systems_apply, .user = &t, .identity_minus = true, .whole_batch = true
+        };
+        outcome x = solve_with(&t, &shifted, &o, 1, NULL), y = solve(&a, &o);
+        for (int k = 0; k < 3; k++) {
+            assert_int_equal(x.info[k].outcome, DEQ_CONVERGED);
+            assert_int_equal(x.info[k].n_apply, y.info[k].n_apply);
+            assert_int_equal(x.info[k].n_restart, y.info[k].n_restart);
+        }
+        for (int i = 0; i < 90; i++)
+            assert_true(fabs(((double *)x.u)[i] - ((double *)y.u)[i]) < 1e-8);
+        outcome_free(&x);
+        outcome_free(&y);
+        systems_free(&t);
+        systems_free(&a);
+    }
+}
+
+/* The basis is stored unscaled: right sides and operators of any size have to do. */
+static void the_size_of_numbers_does_not_matter(void **state)
+{
+    static const double scales[] = { 0x1p-60, 0x1p-24, 1, 0x1p24, 0x1p60 };
+    (void)state;
+    for (int m = 0; m < DEQ_LINEAR_METHOD_COUNT; m++)
+        for (int i = 0; i < 25; i++) {
+            systems s = systems_new(2, 24, DEQ_F32), unit = systems_new(2, 24, DEQ_F32);
+            double of_a = m == DEQ_LINEAR_NEUMANN ? 1 : scales[i / 5], of_b = scales[i % 5];
+            fill(&unit, m == DEQ_LINEAR_CG ? POSITIVE : CONTRACTION);
+            for (int j = 0; j < 2 * 24 * 24; j++) s.a[j] = of_a * unit.a[j];
+            for (int j = 0; j < 2 * 24; j++) s.b[j] = of_b * unit.b[j];
+            deq_linear_options o = options((deq_linear_method)m, 1e-4);
+            outcome r = solve(&s, &o), q = solve(&unit, &o);
+            for (int k = 0; k < 2; k++)
+                if (r.info[k].outcome != DEQ_CONVERGED || r.info[k].n_apply != q.info[k].n_apply)
+                    fail_msg("%s, A %g, b %g: %d products, %d for A and b of size 1",
+                             deq_linear_method_name((deq_linear_method)m), of_a, of_b,
+                             (int)r.info[k].n_apply, (int)q.info[k].n_apply);
+            outcome_free(&r);
+            outcome_free(&q);
+            systems_free(&s);
+            systems_free(&unit);
+        }
+}
+
 static void gmres_needs_no_more_products_than_neumann(void **state)
 {
     (void)state;
@@ -763,6 +820,8 @@ int main(void)
         cmocka_unit_test(solutions_are_those_of_the_dense_system),
         cmocka_unit_test(the_adjoint_system_of_an_equilibrium_takes_only_a_vjp),
         cmocka_unit_test(gmres_needs_one_product_for_each_eigenvalue),
+        cmocka_unit_test(gmres_takes_the_same_steps_given_t_and_given_one_minus_t),
+        cmocka_unit_test(the_size_of_numbers_does_not_matter),
         cmocka_unit_test(gmres_needs_no_more_products_than_neumann),
         cmocka_unit_test(neumann_counts_as_the_series_says),
         cmocka_unit_test(neumann_outside_the_circle_diverges_and_returns_the_best),

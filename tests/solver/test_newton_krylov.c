@@ -74,6 +74,34 @@ static void without_products_differences_serve_and_are_counted(void **state)
         }
 }
 
+/* Evaluations for products repeat the residual of the iterate that they are for. */
+static void traces_have_an_entry_for_every_evaluation(void **state)
+{
+    (void)state;
+    tanh_map m = tanh_map_new(3, 18, DEQ_F64, 0.9);
+    deq_map f = tanh_map_of(&m, false, true);
+    deq_context *ctx;
+    deq_solver *s = NULL;
+    deq_solver_options o = options_of(DEQ_NEWTON_KRYLOV, 1e-10, 200);
+    deq_solve_info info = { .struct_size = sizeof info };
+    double z[3 * 18] = { 0 };
+    o.trace = true;
+    assert_int_equal(deq_context_new(&ctx, NULL), DEQ_OK);
+    assert_int_equal(deq_solver_new(&s, ctx, &o, 3, 18, DEQ_F64), DEQ_OK);
+    assert_int_equal(deq_solve(z, &info, s, &f), DEQ_OK);
+    for (int k = 0; k < 3; k++) {
+        deq_trace t = deq_solver_trace(s, k);
+        assert_int_equal(t.length, info.sample[k].n_feval);
+        assert_true(t.residual[0] >= info.sample[k].initial);
+        for (int64_t i = 0; i < t.length; i++)
+            assert_true(t.residual[i] > 0 && t.residual[i] < 100 && t.relative[i] > 0);
+        assert_true(t.residual[t.length - 1] <= 1e-10);
+    }
+    deq_solver_free(s);
+    deq_context_free(ctx);
+    tanh_map_free(&m);
+}
+
 /* atan(z) = 0 as z = z - atan(z): undamped Newton diverges from 3. */
 static deq_status minus_atan(void *user, void *fz, const void *z, const int64_t *samples, int64_t n)
 {
@@ -244,6 +272,7 @@ int main(void)
         cmocka_unit_test(it_converges_in_a_few_steps_with_exact_products),
         cmocka_unit_test(an_affine_map_takes_one_step_with_tight_forcing),
         cmocka_unit_test(without_products_differences_serve_and_are_counted),
+        cmocka_unit_test(traces_have_an_entry_for_every_evaluation),
         cmocka_unit_test(shorter_steps_are_tried_where_newton_overshoots),
         cmocka_unit_test(few_evaluations_are_never_exceeded),
         cmocka_unit_test(a_sample_has_the_same_bits_whatever_its_companions),
