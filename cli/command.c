@@ -24,6 +24,7 @@ int fail(int code, const char *who, const char *format, ...)
     FILE *to = message_stream();
     va_list args;
     fflush(stdout);
+    progress_hide();
     print_styled(to, STYLE_BOLD, "deq%s%s:", who && *who ? " " : "", who ? who : "");
     fputc(' ', to);
     va_start(args, format);

@@ -47,8 +47,19 @@ static const command *named(const arguments *a, text_buffer *path)
     return c;
 }
 
+/* One thing at a time: an option that does nothing is a mistake. */
+static int check_options(const arguments *a)
+{
+    const int n = argument_flag(a, "man") + argument_flag(a, "list") + argument_flag(a, "check");
+    if (n > 1) return fail(CLI_USAGE, a->path, "choose one of --man, --list, --check");
+    if (argument_given(a, "COMMAND") && n > 0 && !argument_flag(a, "man"))
+        return fail(CLI_USAGE, a->path, "--list and --check take no COMMAND");
+    return CLI_OK;
+}
+
 static int run(const arguments *a)
 {
+    if (check_options(a) != CLI_OK) return CLI_USAGE;
     text_buffer path = { 0 }, manual = { 0 };
     if (argument_flag(a, "list")) return for_each_command(&root_command, print_name, NULL);
     if (argument_flag(a, "check")) return check_tables(a);

@@ -118,71 +118,97 @@ static void print_lines(json_t *object, const char *indent)
     }
 }
 
-/* The columns are the members of the first row. */
-static void print_rows(json_t *rows)
+/* The columns: every member that a row has, in the order in which they come; true for numbers. */
+static json_t *columns_of(json_t *rows)
 {
-    json_t *first = json_array_get(rows, 0), *row, *value;
-    const size_t n = json_object_size(first);
-    const char **titles = must_alloc((n + 1) * sizeof *titles);
-    char *align = must_alloc(n + 1);
+    json_t *columns = must(json_object()), *row, *value;
     const char *key;
-    size_t i = 0, r;
-    json_object_foreach(first, key, value)
+    size_t i;
+    json_array_foreach(rows, i, row)
+    {
+        json_object_foreach(row, key, value)
+        {
+            if (json_is_true(json_object_get(columns, key))) continue;
+            json_put(columns, key, json_boolean(json_is_number(value)));
+        }
+    }
+    return columns;
+}
+
+static table *new_table(json_t *columns)
+{
+    const size_t n = json_object_size(columns);
+    const char **titles = must_alloc((n + 1) * sizeof *titles), *key;
+    char *align = must_alloc(n + 1);
+    json_t *value;
+    size_t i = 0;
+    json_object_foreach(columns, key, value)
     {
         titles[i] = key;
-        align[i++] = json_is_number(value) ? 'r' : 'l';
+        align[i++] = json_is_true(value) ? 'r' : 'l';
     }
     titles[n] = NULL;
     align[n] = '\0';
     table *t = table_new(titles, align);
-    json_array_foreach(rows, r, row)
+    free(align);
+    free(titles);
+    return t;
+}
+
+static void print_rows(json_t *rows)
+{
+    json_t *columns = columns_of(rows), *row, *value;
+    table *t = new_table(columns);
+    const char *key;
+    size_t i;
+    json_array_foreach(rows, i, row)
     {
-        for (i = 0; i < n; i++) {
+        json_object_foreach(columns, key, value)
+        {
+            const json_t *member = json_object_get(row, key);
             text_buffer cell = { 0 };
-            value = json_object_get(row, titles[i]);
-            if (value) put_value(&cell, value);
+            if (member) put_value(&cell, member);
             table_add(t, "%s", text_string(&cell));
             text_free(&cell);
         }
     }
     table_print(t, stdout);
     table_free(t);
-    free(align);
-    free(titles);
+    json_decref(columns);
 }
 
-static void print_title(const char *key)
+static void print_title(const char *title)
 {
-    text_buffer title = { 0 };
-    put_safe(&title, key);
     putchar('\n');
-    print_styled(stdout, STYLE_BOLD, "%s", text_string(&title));
+    print_styled(stdout, STYLE_BOLD, "%s:", title);
     putchar('\n');
-    text_free(&title);
 }
 
-static void print_report(json_t *object)
+/* Lines first, then tables and objects, each with its path for a title: "forward solver:". */
+static void print_members(json_t *object, const char *path)
 {
     const char *key;
     json_t *value;
-    print_lines(object, "");
+    print_lines(object, *path ? "  " : "");
     json_object_foreach(object, key, value)
     {
-        if (is_line(value)) continue;
-        if (is_table(value)) {
-            putchar('\n');
+        text_buffer title = { 0 };
+        if (is_line(value) || (json_is_object(value) && json_object_size(value) == 0)) continue;
+        put_format(&title, "%s%s", path, *path ? " " : "");
+        put_safe(&title, key);
+        print_title(text_string(&title));
+        if (is_table(value))
             print_rows(value);
-        } else if (json_object_size(value) > 0) {
-            print_title(key);
-            print_lines(value, "  ");
-        }
+        else
+            print_members(value, text_string(&title));
+        text_free(&title);
     }
 }
 
 int print_result(const arguments *a, json_t *result)
 {
     if ((a->command->common & COMMON_JSON) && argument_flag(a, "json")) return print_json(result);
-    print_report(result);
+    print_members(result, "");
     json_decref(result);
     return CLI_OK;
 }

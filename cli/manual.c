@@ -3,13 +3,31 @@
  * Manual pages, in the macros of man(7), from the tables of commands.
  *
  * In troff a backslash begins an escape, "-" is a hyphen, and a line that begins with "." or "'" is a
- * request: put_roff() writes text so that it stays text.
+ * request: put_roff() writes text so that it stays text.  Words between backquotes are set bold; while
+ * a paragraph is wrapped, two control characters stand for the backquotes.
  */
 #include "parse.h"
 
 #include <ctype.h>
 #include <deq/version.h>
 #include <string.h>
+
+enum { BOLD = 1, PLAIN = 2 };
+
+/* A copy whose backquotes, in pairs, are those characters. */
+static const char *put_marked(text_buffer *t, const char *s)
+{
+    char mark = BOLD;
+    for (; *s; s++) {
+        if (*s == '`') {
+            put_bytes(t, &mark, 1);
+            mark = mark == BOLD ? PLAIN : BOLD;
+        } else {
+            put_bytes(t, s, 1);
+        }
+    }
+    return text_string(t);
+}
 
 static void put_roff_bytes(text_buffer *t, const char *s, size_t n)
 {
@@ -26,6 +44,10 @@ static void put_roff_bytes(text_buffer *t, const char *s, size_t n)
             put(t, "\\(ha");
         else if (s[i] == '~')
             put(t, "\\(ti");
+        else if (s[i] == BOLD)
+            put(t, "\\fB");
+        else if (s[i] == PLAIN)
+            put(t, "\\fR");
         else
             put_bytes(t, s + i, 1);
     }
@@ -38,15 +60,17 @@ static void put_roff(text_buffer *t, const char *s)
 
 static void put_line(text_buffer *t, const char *s)
 {
-    put_roff(t, s);
+    text_buffer marked = { 0 };
+    put_roff(t, put_marked(&marked, s));
     put(t, "\n");
+    text_free(&marked);
 }
 
 /* Paragraphs; lines that begin with two blanks stay as they are. */
 static void put_paragraphs(text_buffer *t, const char *description)
 {
-    text_buffer wrapped = { 0 };
-    put_wrapped(&wrapped, description, 0, 70);
+    text_buffer wrapped = { 0 }, marked = { 0 };
+    put_wrapped(&wrapped, put_marked(&marked, description), 0, 70);
     const char *s = text_string(&wrapped);
     bool as_it_is = false, gap = false;
     while (*s) {
@@ -67,6 +91,7 @@ static void put_paragraphs(text_buffer *t, const char *description)
     }
     if (as_it_is) put(t, ".EE\n");
     text_free(&wrapped);
+    text_free(&marked);
 }
 
 /* "deq-vote-decide" */

@@ -35,6 +35,9 @@ static void put_state(text_buffer *t, const progress *p, int64_t done, double no
     put_format(t, ", %s", human_seconds(time, elapsed));
 }
 
+/* The one whose line stands on the terminal. */
+static progress *standing;
+
 /* Redraws the line, no longer than the terminal is wide. */
 static void draw(progress *p, const char *line)
 {
@@ -46,13 +49,13 @@ static void draw(progress *p, const char *line)
     }
     fprintf(stderr, "\r\033[K%.*s", (int)n, line);
     fflush(stderr);
-    p->drawn = true;
+    standing = p;
 }
 
-static void erase(progress *p)
+void progress_hide(void)
 {
-    if (p->drawn) fputs("\r\033[K", stderr);
-    p->drawn = false;
+    if (standing) fputs("\r\033[K", stderr);
+    standing = NULL;
 }
 
 void progress_start(progress *p, const char *what, int64_t total)
@@ -89,8 +92,9 @@ void progress_update(progress *p, int64_t done, const char *format, ...)
 void progress_note(progress *p, const char *format, ...)
 {
     va_list args;
+    (void)p; /* whichever line stands has to go */
     if (terminal_quiet()) return;
-    if (p) erase(p);
+    progress_hide();
     va_start(args, format);
     vfprintf(stderr, format, args);
     va_end(args);
@@ -99,6 +103,6 @@ void progress_note(progress *p, const char *format, ...)
 
 void progress_end(progress *p)
 {
-    erase(p);
+    if (standing == p) progress_hide();
     fflush(stderr);
 }

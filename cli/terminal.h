@@ -55,15 +55,16 @@ typedef struct progress {
     int64_t total;    /* 0: unknown */
     double begin;     /* clock_seconds() */
     double shown;     /* when something was last printed */
-    bool drawn;       /* a line stands on the terminal */
 } progress;
 
 void progress_start(progress *p, const char *what, int64_t total);
 /* `format` may be NULL. */
 void progress_update(progress *p, int64_t done, const char *format, ...) CLI_PRINTF(3, 4);
-/* A line on stderr that stays, also while progress is shown; not with --quiet.  p may be NULL. */
+/* A line on stderr that stays, also while progress is shown (p, or NULL); not with --quiet. */
 void progress_note(progress *p, const char *format, ...) CLI_PRINTF(2, 3);
 void progress_end(progress *p);
+/* Takes away whatever line is drawn, before something else is written; fail() does so. */
+void progress_hide(void);
 
 /* Ctrl-C, for commands that have something to store: after interrupt_watch() the first one only makes
  * interrupted() true; the second ends the program. */

@@ -118,20 +118,65 @@ static void wait_seconds(double seconds)
     nanosleep(&time, NULL);
 }
 
-/* What `act` writes to stderr while that is `to`, which is then read from `from`. */
-static void capture(char *buffer, size_t capacity, int from, int to, void (*act)(void))
+/* What `act` writes to a stream while that is `to`, which is then read from `from`. */
+static void capture_stream(char *buffer, size_t capacity, FILE *stream, int from, int to,
+                           void (*act)(void))
 {
-    const int kept = dup(STDERR_FILENO);
-    fflush(stderr);
-    assert_true(dup2(to, STDERR_FILENO) >= 0);
+    const int number = fileno(stream), kept = dup(number);
+    fflush(stream);
+    assert_true(dup2(to, number) >= 0);
     act();
-    fflush(stderr);
-    assert_true(dup2(kept, STDERR_FILENO) >= 0);
+    fflush(stream);
+    assert_true(dup2(kept, number) >= 0);
     close(kept);
     fcntl(from, F_SETFL, O_NONBLOCK);
     size_t size = 0;
     for (ssize_t n; (n = read(from, buffer + size, capacity - 1 - size)) > 0;) size += (size_t)n;
     buffer[size] = '\0';
+}
+
+static void capture(char *buffer, size_t capacity, int from, int to, void (*act)(void))
+{
+    capture_stream(buffer, capacity, stderr, from, to, act);
+}
+
+/* The last call of print_result() as text. */
+static void report(void)
+{
+    static const command plain = { .name = "plain" };
+    const arguments a = { .command = &plain, .path = "plain" };
+    json_t *result = json_pack("{ss, sf, sn, s[ii], s[{ss, si}, {ss, sb}], s{si, s{ss}}, s{}}",
+                               "name", "a\033", "x", 0.25, "nothing", "shape", 2, 3, "rows", "key",
+                               "one", "n", 7, "key", "two", "extra", 1, "solver", "depth", 6,
+                               "inner", "kind", "gmres", "empty");
+    assert_non_null(result);
+    assert_int_equal(print_result(&a, result), CLI_OK);
+}
+
+static void results_as_text_say_all_that_json_would(void **state)
+{
+    char buffer[4096];
+    int ends[2];
+    (void)state;
+    assert_int_equal(pipe(ends), 0);
+    capture_stream(buffer, sizeof buffer, stdout, ends[0], ends[1], report);
+    close(ends[0]);
+    close(ends[1]);
+    assert_string_equal(buffer, "name     a\\x1b\n"
+                                "x        0.25\n"
+                                "nothing  -\n"
+                                "shape    [2, 3]\n"
+                                "\n"
+                                "rows:\n"
+                                "key  n  extra\n"
+                                "one  7\n"
+                                "two     yes\n"
+                                "\n"
+                                "solver:\n"
+                                "  depth  6\n"
+                                "\n"
+                                "solver inner:\n"
+                                "  kind  gmres\n");
 }
 
 static double elapsed;
@@ -186,6 +231,33 @@ static void progress_elsewhere_is_plain(void **state)
     assert_string_equal(buffer, "a note\n"); /* less than PROGRESS_PLAIN_SECONDS */
 }
 
+static void work_long(void)
+{
+    progress p;
+    progress_start(&p, "epoch 1", 4);
+    p.begin -= 60;
+    for (int i = 0; i < 3; i++) {
+        p.shown -= PROGRESS_PLAIN_SECONDS;
+        progress_update(&p, i + 1, NULL);
+        progress_update(&p, i + 1, NULL); /* too soon */
+    }
+    progress_end(&p);
+}
+
+static void long_progress_elsewhere_is_a_line_now_and_then(void **state)
+{
+    char buffer[4096];
+    int ends[2];
+    (void)state;
+    assert_int_equal(pipe(ends), 0);
+    capture(buffer, sizeof buffer, ends[0], ends[1], work_long);
+    close(ends[0]);
+    close(ends[1]);
+    assert_string_equal(buffer, "epoch 1  25% 1/4, 3 min 00 s left, 1 min 00 s\n"
+                                "epoch 1  50% 2/4, 1 min 00 s left, 1 min 00 s\n"
+                                "epoch 1  75% 3/4, 20.0 s left, 1 min 00 s\n");
+}
+
 static void quiet_is_quiet(void **state)
 {
     char buffer[4096];
@@ -220,6 +292,8 @@ int main(void)
         cmocka_unit_test(json_takes_any_text_and_number),
         cmocka_unit_test(progress_on_a_terminal_redraws_at_most_ten_times_a_second),
         cmocka_unit_test(progress_elsewhere_is_plain),
+        cmocka_unit_test(long_progress_elsewhere_is_a_line_now_and_then),
+        cmocka_unit_test(results_as_text_say_all_that_json_would),
         cmocka_unit_test(quiet_is_quiet),
         cmocka_unit_test(an_interrupt_asks_once),
     };
