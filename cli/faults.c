@@ -37,7 +37,9 @@ static void check_sentence(const faults *f, const char *about, const char *s)
     }
     if (isupper((unsigned char)s[0]) && islower((unsigned char)s[1]))
         note(f, about, "the help text begins with a capital");
-    if (s[strlen(s) - 1] == '.') note(f, about, "the help text ends with a full stop");
+    const size_t n = strlen(s);
+    if (s[n - 1] == '.' && !(n > 1 && s[n - 2] == '.')) /* "..." may stand */
+        note(f, about, "the help text ends with a full stop");
 }
 
 static void check_value(const faults *f, const option *o)
