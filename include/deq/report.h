@@ -14,7 +14,8 @@
  * ignored, and writing reports it.  All data and texts are copied or rendered when they are added.
  *
  * Texts are UTF-8 and may hold anything: they are escaped, and what is no character becomes U+FFFD.
- * Numbers are written with a point, whatever the locale.  The same additions give the same bytes.
+ * Numbers are written with a point, whatever the locale (what a caller's format writes is the
+ * caller's).  The same additions give the same bytes.
  */
 #ifndef DEQ_REPORT_H
 #define DEQ_REPORT_H
@@ -29,10 +30,10 @@ extern "C" {
 
 #if defined(__GNUC__)
 /** Arguments are checked against the format. */
-#define DEQ_REPORT_PRINTF(format, first) __attribute__((format(printf, format, first)))
+#define DEQ_REPORT_PRINTF(at, first) __attribute__((format(printf, at, first)))
 #else
 /** Arguments are not checked. */
-#define DEQ_REPORT_PRINTF(format, first)
+#define DEQ_REPORT_PRINTF(at, first)
 #endif
 
 /* Plots. */
@@ -364,9 +365,8 @@ DEQ_API void deq_report_picture(deq_report *r, const deq_picture *picture, const
  * @param r     a report; may be added to and written again.
  * @param write receives the text.
  * @param user  passed to write.
- * @return DEQ_OK; what an addition did wrong (deq_last_error() of the context may have been
- *         overwritten; it is set again); DEQ_ERR_STATE (a table was not ended); DEQ_ERR_IO when write
- *         refused; DEQ_ERR_NOMEM.
+ * @return DEQ_OK; what an addition did wrong, with its message; DEQ_ERR_STATE (a table was not
+ *         ended); DEQ_ERR_IO when write refused; DEQ_ERR_NOMEM.
  */
 DEQ_API deq_status deq_report_write(deq_report *r, deq_write_fn *write, void *user);
 
