@@ -3,7 +3,8 @@
 
 #include <string.h>
 
-#define LEAST_SLOTS 64
+#define LEAST_BITS 6
+#define LEAST_SLOTS ((size_t)1 << LEAST_BITS)
 
 void deq_names_init(deq_names *names, deq_context *ctx)
 {
@@ -28,6 +29,7 @@ void deq_names_free(deq_names *names)
 void deq_names_clear(deq_names *names)
 {
     names->count = names->length = 0;
+    names->recent = (deq_name_slot){ 0 };
     if (names->slots) memset(names->slots, 0, names->n_slots * sizeof *names->slots);
 }
 
@@ -57,7 +59,7 @@ deq_status deq_names_rest(deq_names *names)
     return status;
 }
 
-static uint64_t load(const char *text, size_t bytes)
+static inline uint64_t load(const char *text, size_t bytes)
 {
     uint64_t x = 0;
 
@@ -71,15 +73,17 @@ static uint64_t load(const char *text, size_t bytes)
     return x;
 }
 
+#define SPREAD UINT64_C(0x9e3779b97f4a7c15)
+
 /* Multiplication moves entropy upwards, the shift brings it down again. */
-static uint64_t mix(uint64_t x)
+static inline uint64_t mix(uint64_t x)
 {
-    x *= UINT64_C(0x9e3779b97f4a7c15);
+    x *= SPREAD;
     return x ^ (x >> 32);
 }
 
 /* With the length, up to eight bytes are told apart. */
-static uint64_t key_of(const char *text, size_t length)
+static inline uint64_t key_of(const char *text, size_t length)
 {
     const unsigned char *p = (const unsigned char *)text;
 
@@ -99,13 +103,14 @@ uint64_t deq_names_hash(const char *text, size_t length)
     return hash ? hash : 1;
 }
 
-static size_t home(const deq_names *names, uint64_t key, size_t length)
+static inline size_t home(const deq_names *names, uint64_t key, size_t length)
 {
-    return (size_t)mix(key + length) & (names->n_slots - 1);
+    return (size_t)(((key + length) * SPREAD) >> names->shift);
 }
 
 /* The slot of a name, or the empty one where it would go. */
-static deq_name_slot *seek(const deq_names *names, uint64_t key, const char *text, size_t length)
+static inline deq_name_slot *seek(const deq_names *names, uint64_t key, const char *text,
+                                  size_t length)
 {
     for (size_t i = home(names, key, length);; i = (i + 1) & (names->n_slots - 1)) {
         deq_name_slot *slot = &names->slots[i];
@@ -120,12 +125,14 @@ static deq_name_slot *seek(const deq_names *names, uint64_t key, const char *tex
 static deq_status rehash(deq_names *names)
 {
     size_t n = LEAST_SLOTS;
+    int shift = 64 - LEAST_BITS;
 
-    while (n / 2 < names->count + 1) n *= 2;
+    for (; n / 2 < names->count + 1; n *= 2) shift--;
     free_slots(names);
     names->slots = deq_alloc_array(names->ctx, n, sizeof *names->slots);
     if (!names->slots) return DEQ_ERR_NOMEM;
     names->n_slots = n;
+    names->shift = shift;
     for (size_t i = 0; i < names->count; i++) {
         const char *text = names->text + names->start[i];
         const size_t length = strlen(text);
@@ -156,15 +163,28 @@ static deq_status append(deq_names *names, const char *text, size_t length)
     return DEQ_OK;
 }
 
+static void remember(deq_names *names, const deq_name_slot *slot)
+{
+    names->recent.key = slot->key;
+    names->recent.length = slot->length;
+    names->recent.number = slot->number;
+}
+
 deq_status deq_names_add(uint32_t *number, bool *added, deq_names *names, const char *text,
                          size_t length)
 {
     const uint64_t key = key_of(text, length);
 
     *added = false;
+    if (names->recent.number && key == names->recent.key && length == names->recent.length &&
+        length <= 8) {
+        *number = names->recent.number - 1;
+        return DEQ_OK;
+    }
     if (names->count >= names->n_slots / 4 * 3 || !names->slots) DEQ_TRY(rehash(names));
     deq_name_slot *slot = seek(names, key, text, length);
     if (slot->number) {
+        if (names->repeats) remember(names, slot);
         *number = slot->number - 1;
         return DEQ_OK;
     }
@@ -174,6 +194,7 @@ deq_status deq_names_add(uint32_t *number, bool *added, deq_names *names, const 
                         (unsigned long)DEQ_NAMES_MAX);
     DEQ_TRY(append(names, text, length));
     *slot = (deq_name_slot){ key, (uint32_t)length, (uint32_t)names->count };
+    if (names->repeats) remember(names, slot);
     *number = (uint32_t)names->count - 1;
     *added = true;
     return DEQ_OK;

@@ -27,6 +27,9 @@ typedef struct deq_names {
     size_t count, start_capacity;
     deq_name_slot *slots; /* NULL after deq_names_rest() */
     size_t n_slots;       /* a power of two, or 0 */
+    int shift;            /* 64 minus its logarithm */
+    bool repeats;         /* the same name often comes again at once: look at the last one first */
+    deq_name_slot recent; /* that one */
 } deq_names;
 
 void deq_names_init(deq_names *names, deq_context *ctx);

@@ -32,6 +32,7 @@ deq_status deq_votes_empty(deq_votes **out, deq_context *ctx)
         deq_votes_free(v);
         return DEQ_ERR_NOMEM;
     }
+    v->tasks->repeats = true;
     *out = v;
     return DEQ_OK;
 }

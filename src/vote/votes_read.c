@@ -12,7 +12,8 @@ typedef struct reader {
     size_t task, worker, label; /* columns */
     deq_votes_builder b;
     const char *source;
-    uint32_t last_task; /* of the row before: mostly the same again */
+    size_t abstain_length;
+    uint32_t last_task; /* of the row before */
 } reader;
 
 deq_votes_options deq_votes_defaults(void)
@@ -81,6 +82,7 @@ static deq_status begin(reader *r, deq_context *ctx, const char *path, const voi
                              r->options.skip_bad));
     DEQ_TRY(deq_votes_empty(&r->b.votes, ctx));
     r->b.duplicates = r->options.duplicates;
+    r->abstain_length = r->options.abstain ? strlen(r->options.abstain) : 0;
     DEQ_TRY(add_labels(r));
     return find_columns(r);
 }
@@ -104,20 +106,10 @@ static deq_status number_of(uint32_t *number, const reader *r, deq_names *names,
     return status == DEQ_ERR_DATA ? deq_csv_refuse(r->csv, field, "UTF-8 text") : status;
 }
 
-static deq_status task_of(uint32_t *task, reader *r, const deq_csv_row *row)
-{
-    deq_names *tasks = r->b.votes->tasks;
-    const char *last = deq_names_get(tasks, r->last_task);
-
-    if (!last || strcmp(last, row->fields[r->task]) != 0)
-        DEQ_TRY(number_of(&r->last_task, r, tasks, row, r->task));
-    *task = r->last_task;
-    return DEQ_OK;
-}
-
 static bool abstains(const reader *r, const deq_csv_row *row)
 {
-    return r->options.abstain && strcmp(row->fields[r->label], r->options.abstain) == 0;
+    return r->options.abstain && row->lengths[r->label] == r->abstain_length &&
+           memcmp(row->fields[r->label], r->options.abstain, r->abstain_length) == 0;
 }
 
 static deq_status label_of(uint32_t *label, const reader *r, const deq_csv_row *row)
@@ -158,7 +150,8 @@ static deq_status read_row(reader *r, const deq_csv_row *row)
     DEQ_TRY(check_names(r, row));
     if (voted) DEQ_TRY(label_of(&label, r, row));
     DEQ_TRY(number_of(&worker, r, v->workers, row, r->worker));
-    DEQ_TRY(task_of(&task, r, row));
+    DEQ_TRY(number_of(&task, r, v->tasks, row, r->task));
+    r->last_task = task;
     if (voted) return deq_votes_add(&r->b, task, worker, (uint16_t)label);
     v->report.n_abstained++;
     return DEQ_OK;

@@ -22,8 +22,9 @@
  *
  * Scores tie when they differ by at most 1e-12 sum |w|; expected costs likewise, relatively.
  *
- * Flip radius: the smallest |t_i' - t_i| of a single worker that voted on the task, for which
- * decision (3) becomes another one.
+ * Flip radius: the smallest |t_i' - t_i|, with t_i' in (0, 1), of a single worker that voted on the
+ * task, for which decision (3) becomes another one.  (With costs, workers who gave a task several
+ * labels are left out.)
  */
 #ifndef DEQ_VOTE_DECIDE_H
 #define DEQ_VOTE_DECIDE_H
@@ -58,7 +59,7 @@ typedef struct deq_decision {
     int32_t flags;       /**< DEQ_DECISION_... */
     double probability;  /**< posterior of the label decided (of the first tied one, if none) */
     double margin;       /**< score of the best label minus that of the second best; infinite when
-                              infinite evidence decided; 0 on ties */
+                              infinite evidence decided; 0 when scores tie */
     double cost;         /**< expected cost; without costs 1 - probability */
     double flip_radius;  /**< see above; 0 on ties; infinite when no single worker can flip it, and
                               for decisions by confusion matrices */

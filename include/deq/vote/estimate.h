@@ -9,7 +9,8 @@
  * whenever an accelerated step has lowered the penalised likelihood: what comes back has at least
  * the likelihood of every iterate.  See docs/math/voting.md.
  *
- * In all of them gold labels, if given, are held fixed.  Trust that was estimated from the same
+ * Gold labels, if given, are held fixed by the models solved by EM; the gold methods take trust from
+ * them and decide those tasks like all others; the other methods do not look at them.  Trust that was estimated from the same
  * votes that it then weighs is overconfident: calibrate it (compare.h).
  */
 #ifndef DEQ_VOTE_ESTIMATE_H
@@ -59,17 +60,17 @@ typedef struct deq_estimate_options {
     deq_class_prior class_prior; /**< default DEQ_PRIOR_AUTO */
     const double *prior;         /**< [K], sum 1, for DEQ_PRIOR_GIVEN */
     double prior_smoothing;      /**< >= 0; default 1 */
-    double a, b;            /**< Beta prior of accuracies (one coin, gold), > 0; default 1, 1 */
-    double smoothing;       /**< added to each cell of a confusion matrix, or of MACE's counts, > 0;
+    double a, b;         /**< Beta prior of accuracies (one coin, gold), > 0; default 1, 1 */
+    double smoothing;    /**< added to each cell of a confusion matrix, or of MACE's counts, > 0;
                                  default 0.01 */
-    const int32_t *gold;    /**< [n_tasks], -1 unknown; NULL: none */
-    const int64_t *correct; /**< [n_workers] earlier right answers, counted like gold; NULL: none */
-    const int64_t *total;   /**< [n_workers] of so many; both or none */
-    bool gold_only_trust;   /**< gold methods ignore it; EM: labels of gold tasks are not held fixed
-                                 (only reported against); default false */
-    int restarts;  /**< MACE, KOS: random starts, >= 0, the best likelihood (KOS: their mean)
-                                 counts; default 0 for MACE: from vote shares alone; KOS takes at
-                                 least one */
+    const int32_t *gold; /**< [n_tasks], -1 unknown; NULL: none */
+    const int64_t
+        *correct;         /**< [n_workers] earlier right answers, for the gold methods and one coin,
+                                 counted like gold; NULL: none */
+    const int64_t *total; /**< [n_workers] of so many; both or none */
+    int restarts;  /**< MACE: random starts beside the one from vote shares, of which the highest
+                       objective counts; KOS: random starts, at least one, whose messages are
+                       averaged; >= 0; default 0 */
     uint64_t seed; /**< of random starts; default 0 */
     bool trace;    /**< keep the objective of every evaluation; default false */
 } deq_estimate_options;
@@ -123,7 +124,8 @@ DEQ_API deq_estimate_options deq_estimate_defaults(void);
  * @param options NULL for the defaults.
  * @return DEQ_OK even without convergence: read deq_estimate_about(); DEQ_ERR_ARGUMENT (options out of
  *         range, no votes, fewer than two labels, a gold method without gold or counts);
- *         DEQ_ERR_UNSUPPORTED (KOS with more than two labels); DEQ_ERR_OVERFLOW; DEQ_ERR_NOMEM.
+ *         DEQ_ERR_UNSUPPORTED (KOS with more than two labels; `correct` for a method that does not
+ *         use it); DEQ_ERR_OVERFLOW; DEQ_ERR_NOMEM.
  */
 DEQ_API deq_status deq_vote_estimate(deq_estimate **out, deq_context *ctx, const deq_votes *votes,
                                      const deq_estimate_options *options);
