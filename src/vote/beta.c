@@ -79,25 +79,26 @@ static double log_power(double x, double y, double a, double b)
     return from_mean + 0.5 * (log(a) + log(b / (a + b))) - half_log_2pi - rest;
 }
 
-/* 1 / (1 + d_1 / (1 + ...)) of (2), from the front (Lentz). */
+/* d_k of (2). */
+static double coefficient(int64_t k, double x, double a, double b)
+{
+    double m = (double)(k / 2);
+    if (k % 2 == 0) return m * (b - m) * x / ((a + 2 * m - 1) * (a + 2 * m));
+    return -(a + m) * (a + b + m) * x / ((a + 2 * m) * (a + 2 * m + 1));
+}
+
+/* 1 + d_1 / (1 + d_2 / ...) of (2), from the front (Lentz). */
 static double fraction(double x, double a, double b)
 {
     const double tiny = 1e-300;
     double f = 1, c = 1, d = 0;
-    for (int64_t k = 0; k < 200000; k++) {
-        double m = (double)(k / 2);
-        double term = k == 0       ? 1
-                      : k % 2 == 0 ? m * (b - m) * x / ((a + 2 * m - 1) * (a + 2 * m))
-                                   : -(a + m) * (a + b + m) * x / ((a + 2 * m) * (a + 2 * m + 1));
+    for (int64_t k = 1; k < 200000; k++) {
+        double term = coefficient(k, x, a, b);
         d = 1 + term * d;
-        if (fabs(d) < tiny) d = tiny;
-        d = 1 / d;
-        if (k == 0) {
-            f = d;
-            continue;
-        }
         c = 1 + term / c;
+        if (fabs(d) < tiny) d = tiny;
         if (fabs(c) < tiny) c = tiny;
+        d = 1 / d;
         f *= c * d;
         if (fabs(c * d - 1) < 1e-16) break;
     }
@@ -126,27 +127,28 @@ double deq_vote_beta_cdf(double p, double a, double b)
 }
 
 /*
- * The x <= 1/2 with I_x(a,b) = p, by Newton's method on log I as a function of u = log x, held in a
- * bracket.  For b >= 1 the density is at most x^(a-1) / B, for b < 1 at most 2^(1-b) of that on the
- * half: the left end.
+ * The x <= 1/2 with I_x(a,b) = p = 1 - q, where the smaller of p and q has its digits: by Newton's method
+ * on the logarithm of that tail as a function of u = log x, held in a bracket.  For b >= 1 the density
+ * is at most x^(a-1) / B, for b < 1 at most 2^(1-b) of that on the half: the left end.
  */
-static double quantile_low(double p, double a, double b)
+static double quantile_low(double p, double q, double a, double b)
 {
-    double wanted = log(p);
-    double low = (wanted + log(a) + deq_vote_log_beta(a, b) - (b < 1 ? (1 - b) * log_2 : 0)) / a;
+    bool upper = q < p;
+    double wanted = log(upper ? q : p);
+    double low = (log(p) + log(a) + deq_vote_log_beta(a, b) - (b < 1 ? (1 - b) * log_2 : 0)) / a;
     double high = -log_2;
     double u = low < high ? low : high;
     if (u < -745) return 0;
     for (int i = 0; i < 200; i++) {
         double x = exp(u), y = -expm1(u);
-        double value = log_cdf(x, y, a, b);
-        if (value < wanted)
+        double value = upper ? log_cdf(y, x, b, a) : log_cdf(x, y, a, b);
+        if ((value < wanted) != upper)
             low = u;
         else
             high = u;
-        /* d log I / du = x^a y^(b-1) / (B I) */
+        /* d log I / du = x^a y^(b-1) / (B I), and minus that for 1 - I */
         double slope = exp(log_power(x, y, a, b) - log(y) - value);
-        double next = u + (wanted - value) / slope;
+        double next = u + (wanted - value) / (upper ? -slope : slope);
         if (!(next > low && next < high)) next = 0.5 * (low + high);
         double step = fabs(next - u);
         u = next;
@@ -160,7 +162,7 @@ double deq_vote_beta_quantile(double p, double a, double b)
     if (!is_shape(a) || !is_shape(b) || !(p >= 0 && p <= 1)) return NAN;
     if (p == 0 || p == 1) return p;
     double half = deq_vote_beta_cdf(0.5, a, b);
-    return p <= half ? quantile_low(p, a, b) : 1 - quantile_low(1 - p, b, a);
+    return p <= half ? quantile_low(p, 1 - p, a, b) : 1 - quantile_low(1 - p, p, b, a);
 }
 
 double deq_vote_beta_binomial_log(double right, double total, double a, double b)

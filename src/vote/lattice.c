@@ -28,7 +28,7 @@
 #include <string.h>
 
 static const double max_cells = 0x1p25;
-enum { DIVISORS = 64, REFINEMENTS = 3, REFINE_BY = 8 };
+enum { DIVISORS = 64, REFINE_BY = 8, FIRST_STEP = 512 };
 
 /* The lattice ---------------------------------------------------------------------------------- */
 
@@ -247,15 +247,14 @@ static deq_status try_step(scaled *out, double *cells, deq_context *ctx, lattice
     return status;
 }
 
-/* The coarsest step to begin with: REFINEMENTS more are within the effort. */
-static double first_step(const deq_vote_sum *sum, const deq_vote_tilt *tilt, double effort,
-                         bool fft)
+/* The finest step that the effort and the memory allow. */
+static double finest_step(const deq_vote_sum *sum, const deq_vote_tilt *tilt, double effort,
+                          bool fft)
 {
     double range = fmin(2 * sum->total, 20 * sqrt(tilt->variance)) + sum->w[0];
-    double work = fft ? sum->total * 2000 : (double)sum->n * range;
-    double h = work / effort * pow(REFINE_BY, REFINEMENTS);
-    double least = (fft ? sum->total : range) / max_cells * pow(REFINE_BY, REFINEMENTS);
-    return fmin(fmax(h, least), sum->w[0]);
+    double n = (double)sum->n, levels = log2(n + 1);
+    double work = fft ? sum->total * 150 * levels : n * range; /* times 1 / h */
+    return fmax(work / effort, (fft ? sum->total : range) / max_cells);
 }
 
 static deq_status solve(deq_vote_tail *out, deq_context *ctx, const deq_vote_sum *sum, double x,
@@ -264,17 +263,17 @@ static deq_status solve(deq_vote_tail *out, deq_context *ctx, const deq_vote_sum
     deq_vote_tilt tilt = deq_vote_tilt_of(sum, x);
     for (int64_t i = 0; i < sum->n; i++)
         l->q[i] = deq_vote_tilted(sum->w[i], sum->q[i], sum->r[i], tilt.a);
-    double exact = exact_step(sum);
-    double h = exact > 0 ? exact : first_step(sum, &tilt, options->effort, fft);
-    double cut = 1e-4 * options->tol / (1 + tilt.a * sqrt(tilt.variance));
+    double exact = exact_step(sum), finest = finest_step(sum, &tilt, options->effort, fft);
+    double h = exact > 0 ? exact : fmax(finest, fmin(finest * FIRST_STEP, sum->w[0]));
+    double cut = fmin(1e-12, 1e-4 * options->tol / (1 + tilt.a * sqrt(tilt.variance)));
     scaled s = { 0, 0, 1 };
-    for (int k = 0; k <= REFINEMENTS; k++, h /= REFINE_BY) {
+    for (;; h = fmax(h / REFINE_BY, finest)) {
         double cells;
         place(l, sum, h, exact > 0);
-        DEQ_TRY(try_step(&s, &cells, ctx, l, sum, x, &tilt, fmin(cut, 1e-12), fft));
-        out->work += cells * (double)sum->n;
+        DEQ_TRY(try_step(&s, &cells, ctx, l, sum, x, &tilt, cut, fft));
+        out->work += cells * (fft ? log2(cells + 1) : (double)sum->n);
         out->step = h;
-        if (exact > 0 || s.high - s.low <= options->tol * s.value) break;
+        if (exact > 0 || h <= finest || s.high - s.low <= options->tol * s.value) break;
     }
     deq_vote_tail_scale(out, tilt.log_scale, s.value, s.low, s.high);
     out->bound = DEQ_VOTE_BOUND_CERTIFIED;

@@ -36,7 +36,7 @@ DEQ_API double deq_vote_log_beta(double a, double b);
 
 /**
  * The cumulative distribution I_p(a,b), by the continued fraction of DiDonato & Morris ("Algorithm
- * 708", ACM TOMS 18, 1992), to about 1e-13 relative for a + b up to 1e6.
+ * 708", ACM TOMS 18, 1992), to about 1e-12 relative for a + b up to 1e6.
  *
  * @param p in [0, 1].
  * @param a finite, > 0.
