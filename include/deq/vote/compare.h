@@ -113,13 +113,15 @@ DEQ_API deq_compare_options deq_compare_defaults(void);
  * Cut the gold tasks into folds of sizes as equal as possible, at random.
  *
  * @param fold  [n_tasks] receives 0 to folds - 1; -1 where gold is not known.
+ * @param ctx   supplies scratch memory.
  * @param votes the votes (for sizes).
  * @param gold  [n_tasks].
  * @param folds >= 1.
  * @param seed  which cut.
+ * @return DEQ_OK; DEQ_ERR_ARGUMENT (folds); DEQ_ERR_NOMEM.
  */
-DEQ_API void deq_vote_cut_folds(int32_t *fold, const deq_votes *votes, const int32_t *gold,
-                                int folds, uint64_t seed);
+DEQ_API deq_status deq_vote_cut_folds(int32_t *fold, deq_context *ctx, const deq_votes *votes,
+                                      const int32_t *gold, int folds, uint64_t seed);
 
 /**
  * Run methods and compare each with gold.
