@@ -82,7 +82,8 @@ static double log_power(double x, double y, double a, double b)
 /* d_k of (2). */
 static double coefficient(int64_t k, double x, double a, double b)
 {
-    double m = (double)(k / 2);
+    int64_t half = k / 2;
+    double m = (double)half;
     if (k % 2 == 0) return m * (b - m) * x / ((a + 2 * m - 1) * (a + 2 * m));
     return -(a + m) * (a + b + m) * x / ((a + 2 * m) * (a + 2 * m + 1));
 }

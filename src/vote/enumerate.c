@@ -61,8 +61,7 @@ deq_status deq_vote_tail_enumerate(deq_vote_tail *out, deq_context *ctx, const d
     if (status == DEQ_OK) {
         fill(table, sum, outer, inner);
         fill(outers, sum, 0, outer);
-        int threads = deq_context_threads(ctx);
-#pragma omp parallel for schedule(static) num_threads(threads) if (n_outer >= 8)
+#pragma omp parallel for schedule(static) num_threads(deq_context_threads(ctx)) if (n_outer >= 8)
         for (int64_t j = 0; j < n_outer; j++)
             sweep(parts[j], table, n_inner, outers[j], x, sum->tie);
         deq_vote_total below = { 0, 0 }, equal = { 0, 0 };

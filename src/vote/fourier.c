@@ -162,8 +162,7 @@ static deq_status sum_nodes(partial *sum, deq_context *ctx, const problem *p)
     int64_t chunks = p->n_nodes / (CHUNK_BLOCKS * DEQ_VOTE_NODES);
     partial *parts = deq_alloc_array(ctx, (size_t)chunks, sizeof *parts);
     if (!parts) return DEQ_ERR_NOMEM;
-    int threads = deq_context_threads(ctx);
-#pragma omp parallel for schedule(dynamic, 1) num_threads(threads)
+#pragma omp parallel for schedule(dynamic, 1) num_threads(deq_context_threads(ctx))
     for (int64_t i = 0; i < chunks; i++) parts[i] = add_chunk(p, i);
     *sum = (partial){ 0, 0, 0, 0 };
     deq_vote_total value = { 0, 0 }, band = { 0, 0 };
@@ -184,9 +183,9 @@ static deq_status solve(deq_vote_tail *out, deq_context *ctx, const deq_vote_sum
 {
     double half = 0.5 * p->period;
     double mean_t = (p->a > 0 ? -expm1(-p->a * half) / p->a : half) / p->period;
-    for (double n = FIRST_NODES;; n *= GROW_BY) {
+    for (p->n_nodes = FIRST_NODES;; p->n_nodes *= GROW_BY) {
         partial s;
-        p->n_nodes = (int64_t)n;
+        double n = (double)p->n_nodes;
         DEQ_TRY(sum_nodes(&s, ctx, p));
         double value = s.value + mean_t;
         double band = (2 + 2 * s.band) / (2 * n + 2);

@@ -210,7 +210,8 @@ static void interval_of(double *low, double *high, const deq_vote_law *law, cons
     *low = 0;
     *high = 1;
     enclose(low, high, law, l, x, a, l->sum_d + tie, 0);
-    for (double delta = 1e-2; delta > 1e-18; delta /= 10) {
+    for (int digits = 2; digits < 18; digits++) {
+        double delta = pow(10, -digits);
         double rho = sqrt(-2 * log(delta / 2) * l->sum_d2);
         if (rho < l->sum_d) enclose(low, high, law, l, x, a, rho + tie, delta);
     }
@@ -267,13 +268,14 @@ static deq_status solve(deq_vote_tail *out, deq_context *ctx, const deq_vote_sum
     double h = exact > 0 ? exact : fmax(finest, fmin(finest * FIRST_STEP, sum->w[0]));
     double cut = fmin(1e-12, 1e-4 * options->tol / (1 + tilt.a * sqrt(tilt.variance)));
     scaled s = { 0, 0, 1 };
-    for (;; h = fmax(h / REFINE_BY, finest)) {
+    for (bool narrow = false; !narrow;) {
         double cells;
         place(l, sum, h, exact > 0);
         DEQ_TRY(try_step(&s, &cells, ctx, l, sum, x, &tilt, cut, fft));
         out->work += cells * (fft ? log2(cells + 1) : (double)sum->n);
         out->step = h;
-        if (exact > 0 || h <= finest || s.high - s.low <= options->tol * s.value) break;
+        narrow = exact > 0 || h <= finest || s.high - s.low <= options->tol * s.value;
+        h = fmax(h / REFINE_BY, finest);
     }
     deq_vote_tail_scale(out, tilt.log_scale, s.value, s.low, s.high);
     out->bound = DEQ_VOTE_BOUND_CERTIFIED;

@@ -77,8 +77,7 @@ static deq_status average(double *mean, double *variance, deq_context *ctx, cons
     int64_t chunks = draws / CHUNK + (draws % CHUNK != 0);
     double(*parts)[2] = deq_alloc_array(ctx, (size_t)chunks, sizeof *parts);
     if (!parts) return DEQ_ERR_NOMEM;
-    int threads = deq_context_threads(ctx);
-#pragma omp parallel for schedule(static) num_threads(threads)
+#pragma omp parallel for schedule(static) num_threads(deq_context_threads(ctx))
     for (int64_t c = 0; c < chunks; c++) {
         int64_t end = (c + 1) * CHUNK < draws ? (c + 1) * CHUNK : draws;
         double first = 0, second = 0;

@@ -116,8 +116,8 @@ static void solve(double *pivots, double *band, problem *p, const deq_vote_sum *
 {
     double work = 0;
     int64_t done = 0;
-    for (double n = FIRST_NODES;; n *= GROW_BY) {
-        p->n_nodes = (int64_t)n;
+    for (p->n_nodes = FIRST_NODES;; p->n_nodes *= GROW_BY) {
+        double n = (double)p->n_nodes;
         find_nodes(p, done + 1, threads);
         done = p->n_nodes;
         *band = sum_nodes(pivots, p, sum, &work);

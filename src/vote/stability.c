@@ -216,9 +216,8 @@ static deq_status run_chunks(moments *parts, double *memory, size_t length, cons
                              bool tables, deq_vote_correctness_method *method)
 {
     int64_t draws = s->options.draws, chunks = (draws + CHUNK - 1) / CHUNK;
-    int threads = tables ? deq_context_threads(s->ctx) : 1;
     deq_status status = DEQ_OK;
-#pragma omp parallel for schedule(dynamic, 1) num_threads(threads) if (tables)
+#pragma omp parallel for schedule(dynamic, 1) num_threads(deq_context_threads(s->ctx)) if (tables)
     for (int64_t c = 0; c < chunks; c++) {
         int64_t end = (c + 1) * CHUNK < draws ? (c + 1) * CHUNK : draws;
         workspace w = workspace_in(memory + (size_t)omp_get_thread_num() * length, s->n, tables);

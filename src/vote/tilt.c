@@ -73,11 +73,13 @@ double deq_vote_tilt_reach(const deq_vote_sum *sum, double x, const deq_vote_til
                            double bound)
 {
     double all = sum->total + fabs(x), deviation = sqrt(tilt->variance), wanted = log(bound / 2);
-    for (double c = sqrt(-2 * wanted) * deviation; c + fabs(tilt->mean) < all; c *= 1.25) {
+    double c = sqrt(-2 * wanted) * deviation;
+    while (c + fabs(tilt->mean) < all) {
         double theta = c / tilt->variance;
         double up = chernoff(sum, x, tilt, c + fabs(tilt->mean), theta, 1);
         double down = chernoff(sum, x, tilt, c + fabs(tilt->mean), theta, -1);
         if (up <= wanted && down <= wanted) return c + fabs(tilt->mean);
+        c *= 1.25;
     }
     return all;
 }
