@@ -5,6 +5,7 @@
 
 #include "command.h"
 
-extern const command command_completion, command_convert, command_help, command_info;
+extern const command command_audit, command_completion, command_convert, command_data, command_eval,
+    command_help, command_info, command_predict, command_train;
 
 #endif

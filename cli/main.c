@@ -6,10 +6,12 @@
 #include <string.h>
 
 static const command *const commands[] = {
-    &command_info, &command_convert, &command_completion, &command_help, NULL,
+    &command_train, &command_eval, &command_predict, &command_audit,
+    &command_info, &command_convert, &command_data, &command_completion, &command_help, NULL,
 };
 
 static const example examples[] = {
+    { "deq train --out runs/first", "train the default model, on prefix sums" },
     { "deq info", "show what this build is and what it computes with" },
     { "deq help info", "explain a command" },
 };

@@ -4,7 +4,7 @@ include(CMakePackageConfigHelpers)
 
 # A program that links libdeq.a has to name what the shared library brings along by itself.  Flags,
 # not this machine's paths: the installed tree can then be moved and packaged.
-set(static_needs -ldnnl -lzip -lpng -ljpeg -lz -ljansson -fopenmp -lm)
+set(static_needs -ldnnl -lzip -lpng -ljpeg -lz -ljansson -lyaml -fopenmp -lm)
 target_link_libraries(deq_static INTERFACE "$<INSTALL_INTERFACE:${static_needs}>")
 
 set(package_dir ${CMAKE_INSTALL_LIBDIR}/cmake/deq)
