@@ -13,12 +13,14 @@
 #include <string.h>
 
 #define MOST_NUMBER 1e300
+/* Nearer to zero a number counts as zero: powers of ten and their inverses must stay in range. */
+#define LEAST_NUMBER 1e-280
 /* Ends that differ in later digits than this are taken for equal. */
 #define LEAST_SPAN 1e-12
 
 bool deq_axis_shows(deq_scale scale, double v)
 {
-    return fabs(v) <= MOST_NUMBER && (scale == DEQ_SCALE_LINEAR || v > 0);
+    return fabs(v) <= MOST_NUMBER && (scale == DEQ_SCALE_LINEAR || v > LEAST_NUMBER);
 }
 
 void deq_range_add(deq_range *r, deq_scale scale, double v)
@@ -33,11 +35,11 @@ deq_range deq_range_usable(deq_range r, deq_scale scale)
     if (r.low > r.high) return scale == DEQ_SCALE_LOG ? (deq_range){ 1, 10 } : (deq_range){ 0, 1 };
     if (scale == DEQ_SCALE_LOG) {
         if (log10(r.high) - log10(r.low) > 1e-9) return r;
-        return (deq_range){ fmax(r.low / 2, 0x1p-1074), r.high * 2 };
+        return (deq_range){ r.low / 2, r.high * 2 };
     }
     const double size = fmax(fabs(r.low), fabs(r.high));
-    if (r.high - r.low > LEAST_SPAN * size) return r;
-    const double more = size > 0 ? size * 0.1 : 1;
+    if (r.high - r.low > fmax(LEAST_SPAN * size, LEAST_NUMBER)) return r;
+    const double more = size > LEAST_NUMBER ? size * 0.1 : 1;
     return (deq_range){ r.low - more, r.high + more };
 }
 
@@ -48,7 +50,7 @@ deq_range deq_range_padded(deq_range r, deq_scale scale, double margin)
         return (deq_range){ r.low - more, r.high + more };
     }
     const double factor = pow(10, (log10(r.high) - log10(r.low)) * margin);
-    return (deq_range){ fmax(r.low / factor, 0x1p-1074), r.high * factor };
+    return (deq_range){ r.low / factor, r.high * factor };
 }
 
 /* The exponent and first digit of a step that makes about so many. */
