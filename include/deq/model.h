@@ -40,13 +40,13 @@ typedef enum deq_model_family {
 
 /** Which model.  Start from deq_model_defaults(). */
 typedef struct deq_model_options {
-    size_t struct_size;      /**< sizeof(deq_model_options) */
-    deq_model_family family; /**< which of the following counts */
-    int64_t classes;         /**< K >= 1: extent 1 of the logits */
-    deq_mlp_options mlp;
-    deq_monotone_options monotone;
-    deq_multiscale_options multiscale;
-    deq_recurrent_options recurrent; /**< sequence and maze */
+    size_t struct_size;                /**< sizeof(deq_model_options) */
+    deq_model_family family;           /**< which of the following counts */
+    int64_t classes;                   /**< K >= 1: extent 1 of the logits */
+    deq_mlp_options mlp;               /**< for DEQ_MODEL_MLP */
+    deq_monotone_options monotone;     /**< for DEQ_MODEL_MONOTONE */
+    deq_multiscale_options multiscale; /**< for DEQ_MODEL_MULTISCALE */
+    deq_recurrent_options recurrent;   /**< for DEQ_MODEL_SEQUENCE and DEQ_MODEL_MAZE */
 } deq_model_options;
 
 /**
