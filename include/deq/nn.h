@@ -29,6 +29,7 @@ extern "C" {
 /** Arguments are checked against the format. */
 #define DEQ_NN_PRINTF __attribute__((format(printf, 2, 3)))
 #else
+/** Arguments are checked where the compiler can. */
 #define DEQ_NN_PRINTF
 #endif
 
