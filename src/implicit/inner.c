@@ -43,9 +43,11 @@ deq_status deq_inner_build(deq_inner *inner, deq_value *captured, deq_context *c
 {
     deq_value native[2 * DEQ_MAX_STATES];
     deq_compile_options o = *options;
-    *inner = (deq_inner){
-        .ctx = ctx, .states = deq_states_of(b), .n_captured = b->n_captured, .captured = captured
-    };
+    int threads = o.threads ? o.threads : deq_context_threads(ctx);
+    *inner = (deq_inner){ .ctx = ctx,
+                          .states = deq_states_of(b, threads),
+                          .n_captured = b->n_captured,
+                          .captured = captured };
     deq_graph *g = NULL;
     deq_status status = DEQ_OK;
     bool is_map = kind == DEQ_INNER_MAP || kind == DEQ_INNER_PLAIN;

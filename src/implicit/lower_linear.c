@@ -12,6 +12,7 @@
  */
 #include "graph/program_internal.h"
 #include "implicit/lower.h"
+#include "solver/vector.h"
 
 #include <limits.h>
 #include <math.h>
@@ -37,35 +38,38 @@ static deq_status apply(void *user, void *out, const void *v, const int64_t *sam
     return deq_inner_eval(&((linear *)user)->product, out, v);
 }
 
-static double norm(const deq_states *st, const void *rows, int64_t sample)
+/* n elements at a time, by all threads. */
+static deq_vectors vectors(const linear *s, int64_t n)
 {
-    double sum = 0;
-    for (int64_t i = sample * st->dim; i < (sample + 1) * st->dim; i++) {
-        double x = st->dtype == DEQ_F32 ? (double)((const float *)rows)[i]
-                                        : ((const double *)rows)[i];
-        sum += x * x;
-    }
-    return sqrt(sum);
+    const deq_states *st = &s->product.states;
+    return (deq_vectors){ .dtype = st->dtype,
+                          .threads = st->threads,
+                          .n = n,
+                          .k = deq_kernels_for(st->dtype, deq_context_isa(s->product.ctx)) };
+}
+
+/* The rows of the whole batch as one vector. */
+static deq_vectors rows_of(const linear *s)
+{
+    return vectors(s, s->product.states.batch * s->product.states.dim);
+}
+
+static double norm(const linear *s, const void *rows, int64_t sample)
+{
+    deq_vectors one = vectors(s, s->product.states.dim);
+    return deq_vector_norm(&one, (const char *)rows + (size_t)sample * deq_vector_bytes(&one));
 }
 
 /* Fixed point -------------------------------------------------------------------------------- */
-
-static void add_rows(const deq_states *st, void *y, const void *x)
-{
-    int64_t n = st->batch * st->dim;
-    if (st->dtype == DEQ_F32)
-        for (int64_t i = 0; i < n; i++) ((float *)y)[i] += ((const float *)x)[i];
-    else
-        for (int64_t i = 0; i < n; i++) ((double *)y)[i] += ((const double *)x)[i];
-}
 
 static deq_status adjoint_map(void *user, void *fu, const void *u, const int64_t *samples,
                               int64_t n)
 {
     linear *s = user;
     (void)samples, (void)n;
+    deq_vectors all = rows_of(s);
     DEQ_TRY(deq_inner_eval(&s->product, fu, u));
-    add_rows(&s->product.states, fu, s->right);
+    (void)deq_vector_combine(&all, fu, 1, s->right, 1);
     return DEQ_OK;
 }
 
@@ -81,40 +85,25 @@ static deq_status solve_fixed_point(linear *s, void *u, const void *w)
                                         .fallback = i->best_feval == 0,
                                         .n_apply = i->n_feval,
                                         .residual = i->residual,
-                                        .b_norm = norm(&s->product.states, w, b) };
+                                        .b_norm = norm(s, w, b) };
     }
     return DEQ_OK;
 }
 
 /* Neumann ------------------------------------------------------------------------------------ */
 
-/* v <- tau t + (1 - tau) v;  u <- u + tau v. */
-#define NEUMANN_TERM(T, name)                                                                      \
-    static void name(T *u, T *v, const T *t, double tau, int64_t n)                                \
-    {                                                                                              \
-        for (int64_t i = 0; i < n; i++) {                                                          \
-            v[i] = (T)(tau * (double)t[i] + (1 - tau) * (double)v[i]);                             \
-            u[i] += (T)(tau * (double)v[i]);                                                       \
-        }                                                                                          \
-    }
-NEUMANN_TERM(float, neumann_term_f32)
-NEUMANN_TERM(double, neumann_term_f64)
-
+/* v_0 = w,  v_{i+1} = tau v_i J + (1 - tau) v_i;  u = tau sum_i v_i */
 static deq_status neumann(linear *s, void *u, void *v, void *t)
 {
     const deq_equilibrium_options *o = &s->implicit->options;
-    const deq_states *st = &s->product.states;
-    int64_t n = st->batch * st->dim;
-    memset(u, 0, deq_states_bytes(st));
-    for (int k = 0; k < o->steps; k++) { /* the first term needs no product: t is v itself */
-        if (k > 0) DEQ_TRY(deq_inner_eval(&s->product, t, v));
-        const void *next = k > 0 ? t : v;
-        if (st->dtype == DEQ_F32)
-            neumann_term_f32(u, v, next, o->tau, n);
-        else
-            neumann_term_f64(u, v, next, o->tau, n);
+    deq_vectors all = rows_of(s);
+    (void)deq_vector_combine(&all, u, o->tau, v, 0);
+    for (int k = 1; k < o->steps; k++) {
+        DEQ_TRY(deq_inner_eval(&s->product, t, v));
+        (void)deq_vector_combine(&all, v, o->tau, t, 1 - o->tau);
+        (void)deq_vector_combine(&all, u, o->tau, v, 1);
     }
-    for (int64_t b = 0; b < st->batch; b++)
+    for (int64_t b = 0; b < s->product.states.batch; b++)
         s->info[b] = (deq_linear_info){ .outcome = DEQ_MAX_ITER,
                                         .n_apply = o->steps - 1,
                                         .residual = INFINITY };
@@ -130,7 +119,7 @@ static void fall_back(linear *s, void *u, const void *w)
     double c = s->implicit->options.shine_fallback;
     size_t bytes = (size_t)st->dim * deq_dtype_size(st->dtype);
     for (int64_t b = 0; b < st->batch; b++) {
-        double nu = norm(st, u, b), nw = norm(st, w, b);
+        double nu = norm(s, u, b), nw = norm(s, w, b);
         bool keep = isfinite(nu) && (c <= 0 || nu <= c * nw);
         s->info[b] = (deq_linear_info){ .outcome = keep ? DEQ_CONVERGED : DEQ_MAX_ITER,
                                         .fallback = !keep,

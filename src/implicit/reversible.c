@@ -50,12 +50,12 @@ static deq_status run_adjoint(deq_sweep *s, void *const *slot)
         memcpy(y_next, y, deq_states_bytes(st));
         DEQ_TRY(deq_reversible_backward(y, z, s->pair, &s->map, 1)); /* (1) */
         DEQ_TRY(deq_sweep_products(s, uj, gz, y_next, beta, slot));
-        deq_sweep_combine(st->dtype, gy, 1, uj, beta, n); /* (2) */
+        deq_sweep_combine(s, st->dtype, gy, 1, uj, beta, n); /* (2) */
         DEQ_TRY(deq_sweep_products(s, uj, gy, z, beta, slot));
-        deq_sweep_combine(st->dtype, gz, 1 - beta, uj, beta, n); /* (3) */
-        deq_sweep_combine(st->dtype, gy, 1 - beta, gy, 0, n);    /* (4) */
+        deq_sweep_combine(s, st->dtype, gz, 1 - beta, uj, beta, n); /* (3) */
+        deq_sweep_combine(s, st->dtype, gy, 1 - beta, gy, 0, n);    /* (4) */
     }
-    deq_sweep_combine(st->dtype, gz, 1, gy, 1, n); /* y_0 = z_0 */
+    deq_sweep_combine(s, st->dtype, gz, 1, gy, 1, n); /* y_0 = z_0 */
     return DEQ_OK;
 }
 

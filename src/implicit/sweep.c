@@ -191,15 +191,22 @@ static void release_step(void *self)
     deq_inner_free(&s->f);
 }
 
-void deq_sweep_combine(deq_dtype dtype, void *y, double a, const void *x, double b, int64_t n)
+enum { PARALLEL_ELEMENTS = 1 << 14 }; /* from here on waking threads costs less than it saves */
+
+void deq_sweep_combine(const deq_sweep *s, deq_dtype dtype, void *y, double a, const void *x,
+                       double b, int64_t n)
 {
-    if (dtype == DEQ_F32)
+    int threads = n < PARALLEL_ELEMENTS ? 1 : s->states.threads;
+    if (dtype == DEQ_F32) {
+#pragma omp parallel for num_threads(threads) schedule(static) if (threads > 1)
         for (int64_t i = 0; i < n; i++)
             ((float *)y)[i] = (float)(a * (double)((float *)y)[i] +
                                       b * (double)((const float *)x)[i]);
-    else
+    } else {
+#pragma omp parallel for num_threads(threads) schedule(static) if (threads > 1)
         for (int64_t i = 0; i < n; i++)
             ((double *)y)[i] = a * ((double *)y)[i] + b * ((const double *)x)[i];
+    }
 }
 
 /* The rows of all states in the memory of some values of the products' program, or back. */
@@ -221,7 +228,7 @@ deq_status deq_sweep_products(deq_sweep *s, void *uj, void *u, void *z, double f
     DEQ_TRY(deq_program_run(s->products, DEQ_STAGE_PARAMETER));
     move(s, s->back, uj, false);
     for (int k = s->states.n; k < s->n_out; k++)
-        deq_sweep_combine(s->dtype[k], slot[s->out[k]], 1,
+        deq_sweep_combine(s, s->dtype[k], slot[s->out[k]], 1,
                           deq_program_data(s->products, s->back[k]), factor, s->count[k]);
     return DEQ_OK;
 }

@@ -63,8 +63,9 @@ void deq_sweep_retain(const void *attr);
 void deq_sweep_release(const void *attr);
 deq_status deq_sweep_lower(deq_lowering *l, const deq_node *n, const deq_sweep_kind *k);
 
-/* y <- a y + b x over the rows of a sweep. */
-void deq_sweep_combine(deq_dtype dtype, void *y, double a, const void *x, double b, int64_t n);
+/* y <- a y + b x over n elements, computed in double. */
+void deq_sweep_combine(const deq_sweep *s, deq_dtype dtype, void *y, double a, const void *x,
+                       double b, int64_t n);
 /* uj = u J(z); the cotangents of the captured values grow by factor times u df/dc(z). */
 deq_status deq_sweep_products(deq_sweep *s, void *uj, void *u, void *z, double factor,
                               void *const *slot);

@@ -43,7 +43,7 @@ static deq_status step(deq_sweep *s, void *next, const void *z, void *const *slo
     void *fz = slot[s->rows[4]];
     DEQ_TRY(s->map.eval(s->map.user, fz, z, NULL, s->states.batch));
     if (next != z) memcpy(next, z, deq_states_bytes(&s->states));
-    deq_sweep_combine(s->states.dtype, next, 1 - tau, fz, tau, s->states.batch * s->states.dim);
+    deq_sweep_combine(s, s->states.dtype, next, 1 - tau, fz, tau, s->states.batch * s->states.dim);
     return DEQ_OK;
 }
 
@@ -69,7 +69,7 @@ static deq_status run_adjoint(deq_sweep *s, void *const *slot)
         DEQ_TRY(step(s, state(s, k + 1), state(s, k), slot)); /* (1) */
     for (int k = steps_of(s); k-- > 0;) {
         DEQ_TRY(deq_sweep_products(s, gj, g, state(s, k), tau, slot)); /* (2) */
-        deq_sweep_combine(st->dtype, g, 1 - tau, gj, tau, st->batch * st->dim);
+        deq_sweep_combine(s, st->dtype, g, 1 - tau, gj, tau, st->batch * st->dim);
     }
     return DEQ_OK;
 }
