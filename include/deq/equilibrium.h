@@ -39,7 +39,8 @@ typedef enum deq_gradient {
                                      forward.method DEQ_BROYDEN (what DEQ_AUTO then means) or
                                      DEQ_ADJOINT_BROYDEN */
     DEQ_GRADIENT_UNROLL,          /**< no solver: forward.max_iter damped steps, differentiated */
-    DEQ_GRADIENT_REVERSIBLE       /**< coupled iteration, inverted backwards (arXiv 2509.12917) */
+    DEQ_GRADIENT_REVERSIBLE /**< coupled iteration, inverted backwards (arXiv 2509.12917); when
+                                     rounding has spoilt it the log has a warning */
 } deq_gradient;
 
 /** Build the scalar loss of the outer problem from the states; see deq_equilibrium_options. */
@@ -57,7 +58,8 @@ typedef void deq_adjoint_observer_fn(void *user, const deq_linear_info *info, in
 /** Settings of an equilibrium.  Start from deq_equilibrium_defaults(). */
 typedef struct deq_equilibrium_options {
     size_t struct_size;         /**< sizeof(deq_equilibrium_options) */
-    deq_solver_options forward; /**< how z* is found */
+    deq_solver_options forward; /**< how z* is found; its observer is called during runs, and is the
+                                   way to the residuals on the way there */
     deq_gradient gradient;      /**< default DEQ_GRADIENT_IFT */
     deq_linear_options adjoint; /**< IFT: how u (I - J) = w is solved */
     bool

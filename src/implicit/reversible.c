@@ -13,10 +13,18 @@
  *              gy <- (1 - beta) gy                                                       (4)
  *
  * and at the end dz0 = gz + gy.  options.tau is beta; N is half of options.forward.max_iter.
+ *
+ * Rounding grows by 1 / (1 - beta) a step of (1).  What it has come to is seen at the end, where y_0
+ * and z_0 should be the same.
  */
 #include "implicit/sweep.h"
+#include "solver/vector.h"
 
+#include <math.h>
 #include <string.h>
+
+/* |y_0 - z_0| / |z_N|, above which the gradient is not to be trusted: that is said. */
+static const double tolerated_loss = 1e-3;
 
 static const deq_op adjoint_op;
 
@@ -39,6 +47,36 @@ static deq_status run_forward(deq_sweep *s, void *const *slot)
     return deq_reversible_forward(y, z, s->pair, &s->map, steps_of(s));
 }
 
+/* The largest |x| or, with y, |x - y| of a sample; both as rows. */
+static double largest(const deq_sweep *s, const void *x, const void *y)
+{
+    const deq_kernels *k = deq_kernels_for(s->states.dtype, deq_context_isa(s->ctx));
+    double most = 0;
+    for (int64_t b = 0; b < s->states.batch; b++) {
+        size_t at = (size_t)(b * s->states.dim) * k->size;
+        const void *xb = (const char *)x + at;
+        double square;
+        if (y)
+            square = k->distance(xb, (const char *)y + at, s->states.dim);
+        else
+            k->dots(&square, &xb, NULL, 1, xb, s->states.dim);
+        if (!(square <= most)) most = square; /* NaN too */
+    }
+    return sqrt(most);
+}
+
+static void tell(const deq_sweep *s, double size, double loss)
+{
+    double beta = s->implicit->options.tau;
+    if (loss <= tolerated_loss * size) return;
+    deq_log_line(
+        s->ctx, DEQ_LOG_WARNING,
+        "reversible gradient: going back over %d steps lost precision, |y0 - z0| is %.3g of "
+        "|z| = %.3g; rounding grows %.3g-fold a step with tau = %.3g: fewer steps, a smaller "
+        "tau or f64 would help",
+        steps_of(s), loss, size, 1 / (1 - beta), beta);
+}
+
 static deq_status run_adjoint(deq_sweep *s, void *const *slot)
 {
     void *z = slot[s->rows[0]], *y = slot[s->rows[1]], *gz = slot[s->rows[2]];
@@ -46,6 +84,7 @@ static deq_status run_adjoint(deq_sweep *s, void *const *slot)
     const deq_states *st = &s->states;
     double beta = s->implicit->options.tau;
     int64_t n = st->batch * st->dim;
+    double size = largest(s, z, NULL);
     for (int k = steps_of(s); k-- > 0;) {
         memcpy(y_next, y, deq_states_bytes(st));
         DEQ_TRY(deq_reversible_backward(y, z, s->pair, &s->map, 1)); /* (1) */
@@ -56,6 +95,7 @@ static deq_status run_adjoint(deq_sweep *s, void *const *slot)
         deq_sweep_combine(s, st->dtype, gy, 1 - beta, gy, 0, n);    /* (4) */
     }
     deq_sweep_combine(s, st->dtype, gz, 1, gy, 1, n); /* y_0 = z_0 */
+    tell(s, size, largest(s, y, z));
     return DEQ_OK;
 }
 

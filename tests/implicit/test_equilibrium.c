@@ -644,6 +644,53 @@ static void a_failed_adjoint_solve_is_told_and_is_not_zero(void **state)
     deq_context_free(ctx);
 }
 
+static void count_loss(void *user, deq_log_level level, const char *message)
+{
+    told *t = user;
+    t->log_lines += level == DEQ_LOG_WARNING && strstr(message, "lost precision") != NULL;
+}
+
+/* f32 has 7 digits; going back over 20 steps multiplies rounding by 2^20 or by 10^20. */
+static void a_reversible_gradient_says_when_rounding_has_spoilt_it(void **state)
+{
+    static const struct {
+        int steps;
+        double tau;
+        bool lost;
+    } cases[] = { { 4, 0.5, false }, { 20, 0.2, false }, { 20, 0.9, true }, { 40, 0.5, true } };
+    (void)state;
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        told t = { 0, 0, 0 };
+        deq_context_options co = deq_context_defaults();
+        deq_context *ctx;
+        deq_graph *g;
+        deq_program *p;
+        float w[D * D], x[B * D];
+        co.log = count_loss;
+        co.log_user = &t;
+        assert_int_equal(deq_context_new(&ctx, &co), DEQ_OK);
+        assert_int_equal(deq_graph_new(&g, ctx), DEQ_OK);
+        deq_equilibrium_options o = tight();
+        o.gradient = DEQ_GRADIENT_REVERSIBLE;
+        o.forward.max_iter = 2 * cases[i].steps;
+        o.tau = cases[i].tau;
+        for (int j = 0; j < D * D; j++) w[j] = (float)W[j];
+        for (int j = 0; j < B * D; j++) x[j] = (float)sin(j);
+        deq_value in[2] = { deq_constant(g, DEQ_F32, DEQ_SHAPE(D, D), w),
+                            deq_input(g, "x", DEQ_STAGE_INJECTED, DEQ_F32, DEQ_SHAPE(B, D)) };
+        deq_value loss = deq_sum(g, build_dense(g, in, 2, &o), DEQ_ALL_AXES, false), dx;
+        assert_int_equal(deq_vjp(g, &dx, &loss, NULL, 1, &in[1], 1), DEQ_OK);
+        assert_int_equal(deq_compile(&p, g, &dx, 1, NULL), DEQ_OK);
+        assert_int_equal(deq_program_write(p, in[1], x, sizeof x), DEQ_OK);
+        assert_int_equal(deq_program_run(p, DEQ_STAGE_PARAMETER), DEQ_OK);
+        if (t.log_lines != cases[i].lost)
+            fail_msg("%d steps, tau %g: %d warnings", cases[i].steps, cases[i].tau, t.log_lines);
+        deq_program_free(p);
+        deq_graph_free(g);
+        deq_context_free(ctx);
+    }
+}
+
 static void wrong_cell(deq_graph *g, const deq_value *z, deq_value *fz, void *user)
 {
     (void)user;
@@ -749,6 +796,7 @@ int main(void)
         cmocka_unit_test(the_report_counts_evaluations_and_names_the_outcome),
         cmocka_unit_test(unrolled_steps_report_their_residual),
         cmocka_unit_test(a_failed_adjoint_solve_is_told_and_is_not_zero),
+        cmocka_unit_test(a_reversible_gradient_says_when_rounding_has_spoilt_it),
         cmocka_unit_test(a_cell_that_changes_the_type_is_refused),
         cmocka_unit_test(training_memory_is_the_same_for_10_and_1000_iterations),
     };
