@@ -190,7 +190,7 @@ static const char *unused_name(const void *set, int i)
 static void tell(deq_text *t, int told, const char *what, const char *name, const char *near)
 {
     if (told >= NAMES_TOLD) return;
-    deq_text_add(t, told ? ", " : what);
+    deq_text_add(t, "%s", told ? ", " : what);
     add_name(t, name);
     if (!near || !*near) return;
     deq_text_add(t, " (near ");

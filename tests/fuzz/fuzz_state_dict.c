@@ -65,8 +65,8 @@ static size_t store_bytes(const deq_parameters *p)
 
 static void make(model *m, int which)
 {
-    deq_graph *g;
-    deq_nn *nn;
+    deq_graph *g = NULL;
+    deq_nn *nn = NULL;
     deq_shape input;
     deq_model_outputs out;
     deq_dtype dtype = which % 2 ? DEQ_F64 : DEQ_F32;

@@ -164,7 +164,8 @@ static deq_status all(deq_context *ctx)
     if (status == DEQ_OK) status = deq_nn_new(&nn, g, w, true);
     if (status == DEQ_OK) {
         deq_value x = deq_input(g, "x", DEQ_STAGE_INJECTED, DEQ_F32, DEQ_SHAPE(2, 3, 4, 4));
-        x = deq_nn_conv2d(nn, "conv", x, 2, 3, DEQ_LAYER(.weight = { DEQ_WEIGHT_SPECTRAL }));
+        x = deq_nn_conv2d(nn, "conv", x, 2, 3,
+                          DEQ_LAYER(.weight = { .kind = DEQ_WEIGHT_SPECTRAL }));
         x = deq_nn_batch_norm(nn, "bn", x, true, 0);
         deq_nn_dropout(nn, "drop", x, 0.5, 0);
         status = deq_graph_status(g);
