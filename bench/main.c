@@ -9,7 +9,7 @@
 
 static const bench_case *const cases[] = { &bench_cell,        &bench_adjoint,  &bench_dense,
                                            &bench_fused,       &bench_dispatch, &bench_solve,
-                                           &bench_solver_step, &bench_gmres };
+                                           &bench_solver_step, &bench_gmres,    &bench_train };
 #define N_CASES ((int)(sizeof cases / sizeof *cases))
 
 static const char usage[] =
