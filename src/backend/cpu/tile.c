@@ -72,15 +72,25 @@ static void advance(deq_tile_run *run)
 }
 
 /* What does not change along axis k is gathered for a whole tile even if this one is shorter: the
- * next may not be. */
+ * next may not be.  Axes that follow each other in the array, as in an array of bytes of the iteration
+ * shape, are one: channels are often few, and a loop over few elements is slow. */
 static void gather(deq_tile_run *run, int o, const char *from, int64_t rows)
 {
     const deq_tile_program *p = run->p;
     const deq_tile_operand *operand = &p->operands[o];
-    int64_t dim[DEQ_TILE_RANK];
-    for (int d = 0; d < p->split; d++) dim[d] = p->dim[d];
-    dim[p->split] = operand->stride[p->split] ? rows : p->rows;
-    operand->gather(run->at[o], from, p->split + 1, dim, operand->stride);
+    int64_t dim[DEQ_TILE_RANK], stride[DEQ_TILE_RANK];
+    int rank = 0;
+    for (int d = 0; d <= p->split; d++) {
+        int64_t step = operand->stride[d];
+        int64_t n = d < p->split ? p->dim[d] : step ? rows : p->rows;
+        if (rank > 0 && step == stride[rank - 1] * dim[rank - 1]) {
+            dim[rank - 1] *= n;
+        } else {
+            dim[rank] = n;
+            stride[rank++] = step;
+        }
+    }
+    operand->gather(run->at[o], from, rank, dim, stride);
 }
 
 static void place(deq_tile_run *run, int64_t row, int64_t rows)
