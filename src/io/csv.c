@@ -356,6 +356,7 @@ deq_status deq_csv_refuse(const deq_csv *csv, size_t field, const char *expected
     char quoted[DEQ_QUOTED_BYTES];
     const deq_csv_row *row = &csv->row;
 
+    if (row->line == 0) return deq_fail(csv->ctx, DEQ_ERR_DATA, "%s: %s", csv->name, expected);
     if (field >= row->count)
         return deq_fail(csv->ctx, DEQ_ERR_DATA, "%s: line %lld: %s", csv->name,
                         (long long)row->line, expected);

@@ -14,6 +14,7 @@
 
 #define SLACK_PER_VOTE 1e-4
 #define SLACK 1.0
+#define ROUNDING 1e-12 /* of the objective */
 #define PLAIN_STEPS 3
 #define MOST_RESTARTS 5
 
@@ -36,25 +37,31 @@ static void note(watch *w)
     info->n_eval++;
 }
 
-/* Evaluate at z, and keep the best. */
+static void keep(watch *w, const double *z, const double *next)
+{
+    const size_t bytes = (size_t)w->em->model->dim * sizeof *z;
+
+    w->best = w->em->value.objective;
+    if (z != w->em->z) memcpy(w->em->z, z, bytes);
+    if (next != w->best_next) memcpy(w->best_next, next, bytes);
+}
+
+/* Evaluate at z, and keep the best.  A small gain somewhere below the best is a fixed point to leave. */
 static void evaluate(watch *w, double *next, const double *z)
 {
     deq_em *em = w->em;
-    const size_t bytes = (size_t)em->model->dim * sizeof *z;
-    const double votes = (double)em->p->v.n_votes;
+    const double votes = (double)em->p->v.n_votes, tolerance = em->p->options.tolerance;
 
     deq_em_step(em, next, z);
     note(w);
-    if (!w->started || em->value.objective >= w->best) {
-        w->started = true;
-        w->best = em->value.objective;
-        if (z != em->z) memcpy(em->z, z, bytes);
-        if (next != w->best_next) memcpy(w->best_next, next, bytes);
-    } else if (!(em->value.objective >= w->best - SLACK - SLACK_PER_VOTE * votes)) {
-        w->lowered = true;
-    }
-    w->converged = !w->lowered && em->value.gain < em->p->options.tolerance * votes;
-    if (em->p->options.tolerance == 0) w->converged = false; /* the gain is down to rounding */
+    const double objective = em->value.objective;
+    const bool better = !w->started || objective >= w->best;
+    const bool as_good = better || objective >= w->best - ROUNDING * fabs(w->best);
+    const bool still = tolerance > 0 && em->value.gain < tolerance * votes;
+    w->started = true;
+    w->converged = still && as_good;
+    w->lowered = !as_good && (still || !(objective >= w->best - SLACK - SLACK_PER_VOTE * votes));
+    if (better || w->converged) keep(w, z, next);
 }
 
 static deq_status eval(void *user, void *fz, const void *z, const int64_t *samples, int64_t n)

@@ -100,7 +100,7 @@ DEQ_API deq_status deq_csv_number(double *value, const deq_csv *csv, size_t fiel
  *
  * @param csv      the reader whose last row it is.
  * @param field    which field of the row, from 0; without one (no such field) the message is
- *                 "FILE: line L: EXPECTED".
+ *                 "FILE: line L: EXPECTED", and before the first row "FILE: EXPECTED".
  * @param expected what should stand there: "a probability in [0, 1]".
  * @return DEQ_ERR_DATA.
  */
