@@ -247,6 +247,9 @@ DEQ_API deq_value deq_nn_layer_norm(deq_nn *nn, const char *name, deq_value x, b
  * Batch normalisation with eps 1e-5: statistics of the batch in training, running averages
  * ("running_mean", "running_var": old (1 - momentum) + new momentum, unbiased variance) otherwise.
  *
+ * Not for the cell of an equilibrium: averages that depend on the state have no value outside of it,
+ * and deq_compile() refuses a program that asks for them.
+ *
  * @param nn       a network.
  * @param name     of the layer.
  * @param x        [B, C, ...].

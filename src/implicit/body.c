@@ -2,6 +2,8 @@
 /* Tracing a cell into a body, and putting a body back into a graph. */
 #include "implicit/body.h"
 
+#include "graph/lower.h"
+
 #include <stdio.h>
 #include <string.h>
 
@@ -13,9 +15,18 @@ static bool infer_placeholder(deq_shape_rule *r)
     return true;
 }
 
-static const deq_op placeholder_op = { .name = "equilibrium state",
-                                       .n_out = 1,
-                                       .infer = infer_placeholder };
+/* A value that the cell kept and that somebody asks for outside: there is no one number to give. */
+static deq_status lower_placeholder(deq_lowering *l, const deq_node *n)
+{
+    (void)n;
+    return deq_fail(l->ctx, DEQ_ERR_ARGUMENT,
+                    "equilibrium: a value that depends on the state inside a cell is used outside "
+                    "of it");
+}
+
+static const deq_op placeholder_op = {
+    .name = "equilibrium state", .n_out = 1, .infer = infer_placeholder, .lower = lower_placeholder
+};
 
 static deq_value placeholder(deq_graph *g, deq_type type, int index)
 {

@@ -761,6 +761,28 @@ static size_t peak_of_training(int max_iter, deq_gradient gradient)
     return count.peak;
 }
 
+static void keeping_cell(deq_graph *g, const deq_value *z, deq_value *fz, void *user)
+{
+    *(deq_value *)user = deq_scale(g, z[0], 2);
+    fz[0] = deq_scale(g, z[0], 0.5);
+}
+
+static void a_value_kept_by_a_cell_is_refused_outside(void **state)
+{
+    (void)state;
+    deq_context *ctx = test_context();
+    deq_graph *g = NULL;
+    deq_program *p = NULL;
+    assert_int_equal(deq_graph_new(&g, ctx), DEQ_OK);
+    deq_value kept, zero = deq_fill(g, DEQ_F64, DEQ_SHAPE(2, 3), 0);
+    deq_equilibrium(g, keeping_cell, &kept, zero, NULL, NULL);
+    assert_int_equal(deq_compile(&p, g, &kept, 1, NULL), DEQ_ERR_ARGUMENT);
+    assert_null(p);
+    assert_non_null(strstr(deq_last_error(ctx), "the state inside a cell is used outside"));
+    deq_graph_free(g);
+    deq_context_free(ctx);
+}
+
 static void training_memory_is_the_same_for_10_and_1000_iterations(void **state)
 {
     (void)state;
@@ -798,6 +820,7 @@ int main(void)
         cmocka_unit_test(a_failed_adjoint_solve_is_told_and_is_not_zero),
         cmocka_unit_test(a_reversible_gradient_says_when_rounding_has_spoilt_it),
         cmocka_unit_test(a_cell_that_changes_the_type_is_refused),
+        cmocka_unit_test(a_value_kept_by_a_cell_is_refused_outside),
         cmocka_unit_test(training_memory_is_the_same_for_10_and_1000_iterations),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
