@@ -6,8 +6,9 @@
 #include <string.h>
 
 static const command *const commands[] = {
-    &command_train, &command_eval, &command_predict, &command_audit,
-    &command_info, &command_convert, &command_data, &command_completion, &command_help, NULL,
+    &command_train, &command_eval,    &command_predict, &command_audit,      &command_reproduce,
+    &command_info,  &command_convert, &command_data,    &command_completion, &command_help,
+    NULL,
 };
 
 static const example examples[] = {
