@@ -125,11 +125,12 @@ static void linear_ticks(deq_ticks *t, deq_range r, int about)
 {
     int e;
     const double digit = nice_step(&e, r.high - r.low, about), step = multiple(1, digit, e);
-    const double first = ceil(r.low / step - 1e-6), last = floor(r.high / step + 1e-6);
+    const double first = ceil(r.low / step - 1e-6);
+    const int last = (int)fmin(floor(r.high / step + 1e-6) - first, DEQ_MOST_TICKS - 1);
     const int most = (int)floor(log10(fmax(fabs(r.low), fabs(r.high))) + 1e-9);
 
-    for (double n = first; n <= last && t->count < DEQ_MOST_TICKS; n++) {
-        t->at[t->count] = multiple(n, digit, e);
+    for (int n = 0; n <= last; n++) {
+        t->at[t->count] = multiple(first + n, digit, e);
         label_linear(t->label[t->count], t->at[t->count], e, most);
         t->count++;
     }

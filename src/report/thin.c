@@ -156,8 +156,9 @@ deq_status deq_thin_cloud(size_t *kept, deq_context *ctx, deq_point *p, size_t c
     g.bytes = (size_t)MOST_SIDE * MOST_SIDE / 8;
     g.taken = deq_alloc(ctx, g.bytes);
     if (!g.taken) return DEQ_ERR_NOMEM;
-    for (g.columns = MOST_SIDE; g.columns > 1; g.side *= 1.25) {
-        if (sift(&g, p, count, of, false) <= most) break;
+    g.columns = MOST_SIDE;
+    while (g.columns > 1 && sift(&g, p, count, of, false) > most) {
+        g.side *= 1.25;
         g.columns = (size_t)(MOST_SIDE / g.side);
     }
     *kept = sift(&g, p, count, of, true);

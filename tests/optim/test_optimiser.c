@@ -344,7 +344,7 @@ static void scaled_parts_have_their_rate_and_decay(void **state)
                 assert_int_equal(deq_optimiser_step(opt, &x, &g, 0.01 * rate[i]), DEQ_OK);
             }
             deq_optimiser_free(opt);
-            if (memcmp(&x, &theta[i], sizeof x) != 0)
+            if (x != theta[i])
                 fail_msg("%s, element %d: %.17g, alone %.17g", cases[k].name, i, theta[i], x);
         }
     }
