@@ -6,8 +6,18 @@
  *     z* = relu(W z* + U x + b),    W = (1 - m) I - A'A + B - B',    logits = V z* + c
  *
  * so that I - W is strongly monotone with constant m > 0, and the equilibrium exists and is unique.
- * Fully connected, or A, B, U convolutions.  Solved by forward-backward or Peaceman-Rachford
- * splitting, each of which is itself a map with a fixed point (splitting.h); any solver can drive it.
+ * Fully connected, or A, B, U convolutions (zeros around the image).  Solved by forward-backward or
+ * Peaceman-Rachford splitting, each of which is itself a map with a fixed point (splitting.h): any
+ * solver can drive it, and reports, saves and starts from the variable of the splitting, which is z
+ * for forward-backward and u with z = relu(u) for Peaceman-Rachford.
+ *
+ * With its safe step forward-backward converges for sure by DEQ_PICARD, slowly where the problem is
+ * ill conditioned; deep memories of accelerators may stagnate at its kinks (on published weights
+ * Anderson's depth 20 did, depth 5 did not).  Peaceman-Rachford takes a tenth of the evaluations;
+ * fully connected one costs the same, with convolutions it is a nested solve.
+ *
+ * Weights are called mon.core.A, .S (which is B), .m_raw, .U, .b, classifier.weight, .bias;
+ * deq_model_load() also knows the names of Winston & Kolter's fully connected model.
  */
 #ifndef DEQ_MODEL_MONOTONE_H
 #define DEQ_MODEL_MONOTONE_H
