@@ -17,6 +17,10 @@ static void predictions_on_borders_belong_to_the_bin_above(void **state)
         assert_int_equal(deq_reliability_sort(bins, n_bins, confidence, correct, n_bins + 1, 0), 0);
         for (size_t b = 0; b < n_bins; b++)
             assert_int_equal(bins[b].count, b + 1 < n_bins ? 1 : 2); /* 1 is in the last */
+        /* The number just below a border stays below, although its product may round up. */
+        for (size_t i = 1; i <= n_bins; i++) confidence[i] = nextafter(confidence[i], 0);
+        assert_int_equal(deq_reliability_sort(bins, n_bins, confidence + 1, correct, n_bins, 0), 0);
+        for (size_t b = 0; b < n_bins; b++) assert_int_equal(bins[b].count, 1);
     }
 }
 
