@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 #include "model/built.h"
+#include "support/memory.h"
 
 #include <stdio.h>
 
@@ -571,6 +572,48 @@ static void an_input_of_another_dtype_is_refused(void **state)
     network_free(&n, true);
 }
 
+static deq_status declare_and_build(deq_context *ctx, deq_model_family family)
+{
+    deq_shape input;
+    deq_graph *g = NULL;
+    deq_weights *w = NULL;
+    deq_nn *nn = NULL;
+    deq_model_outputs out;
+    deq_model_options o = small_model(family, &input);
+    deq_model_solve s = deq_model_solve_defaults();
+    deq_jacobian_options j = deq_jacobian_defaults();
+    s.penalty = &j;
+    s.equilibrium.forward.n_states = 2;
+    deq_status status = deq_graph_new(&g, ctx);
+    if (status == DEQ_OK) status = deq_weights_new(&w, ctx, DEQ_F32);
+    if (status == DEQ_OK) status = deq_nn_new(&nn, g, w, true);
+    if (status == DEQ_OK)
+        status = deq_model_build(nn, &out, deq_input(g, "x", DEQ_STAGE_INJECTED, DEQ_F32, input),
+                                 &o, &s);
+    deq_nn_free(nn);
+    deq_graph_free(g);
+    deq_weights_free(w);
+    return status;
+}
+
+static void every_allocation_may_fail(void **state)
+{
+    (void)state;
+    for (int f = 0; f < DEQ_MODEL_COUNT; f++) {
+        deq_status status = DEQ_ERR_NOMEM;
+        for (size_t fail_at = 1; status != DEQ_OK; fail_at += 1 + fail_at / 40) {
+            test_memory m = { 0 };
+            deq_context *ctx = test_memory_context(&m, 1);
+            atomic_store(&m.fail_at, atomic_load(&m.calls) + fail_at);
+            status = declare_and_build(ctx, (deq_model_family)f);
+            bool failed = atomic_load(&m.calls) >= atomic_load(&m.fail_at);
+            deq_context_free(ctx);
+            assert_memory_clean(&m);
+            assert_int_equal(status, failed ? DEQ_ERR_NOMEM : DEQ_OK);
+        }
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -588,6 +631,7 @@ int main(void)
         cmocka_unit_test(f32_agrees_with_f64),
         cmocka_unit_test(refusals_say_what_does_not_fit),
         cmocka_unit_test(an_input_of_another_dtype_is_refused),
+        cmocka_unit_test(every_allocation_may_fail),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
