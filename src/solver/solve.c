@@ -154,6 +154,17 @@ deq_status deq_solver_vjp(deq_solver *s, void *vj, void *v)
 
 /* Results ------------------------------------------------------------------------------------ */
 
+/* Copy one vector of the whole batch, by sample. */
+static void copy_all(const deq_solver *s, char *out, const char *in)
+{
+    int64_t n = s->b.B * s->b.d, piece = DEQ_CHUNK;
+    size_t size = s->b.k->size;
+#pragma omp parallel for schedule(static) num_threads(s->b.threads) if (n > 1 << 16)
+    for (int64_t at = 0; at < n; at += piece)
+        memcpy(out + (size_t)at * size, in + (size_t)at * size,
+               (size_t)(n - at < piece ? n - at : piece) * size);
+}
+
 /* Copy the best iterates of the rows chosen by sample to `out` [B, dim]. */
 static void copy_best(deq_solver *s, char *out, bool active)
 {
@@ -184,7 +195,7 @@ void deq_save_states(deq_solver *s, int64_t n_feval)
 {
     while (s->state_at < s->n_states - 1 && s->state_index[s->state_at] <= n_feval) {
         char *out = s->state[s->state_at++];
-        memcpy(out, s->result, deq_batch_bytes(&s->b));
+        copy_all(s, out, s->result);
         copy_best(s, out, true);
     }
 }
@@ -223,7 +234,7 @@ static void begin(deq_solver *s)
     bool fits = s->o.memory && !s->start && deq_memory_fits(s->o.memory, s);
     s->memory = fits ? s->o.memory : NULL;
     s->kind->begin(s);
-    if (s->z) memcpy(s->z, s->result, deq_batch_bytes(&s->b));
+    if (s->z) copy_all(s, s->z, s->result);
 }
 
 static void summarise(deq_solver *s)
