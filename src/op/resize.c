@@ -8,23 +8,16 @@
  * The positions that read pixel k follow each other, because k_i never falls; so (2) is written as
  * a sum for each pixel, which needs no care with threads.
  */
-#include "op/op.h"
+#include "op/resize.h"
+
 #include "op/real.h"
 
 #include <deq/op/resample.h>
 #include <string.h>
 
-enum { NEAREST, HALF_PIXEL, ALIGN_CORNERS };
-
-typedef struct resize_attr {
-    int64_t height, width; /* of the output, of (1) or (2) */
-    int32_t mode;
-    int32_t adjoint; /* 0: (1), 1: (2) */
-} resize_attr;
-
 static bool infer(deq_shape_rule *r)
 {
-    const resize_attr *a = r->attr;
+    const deq_resize_attr *a = r->attr;
     r->out[0] = r->in[0];
     if (!deq_rule_float(r, 0) || !deq_rule_rank(r, 0, 4)) return false;
     if (a->height < 1 || a->width < 1)
@@ -55,8 +48,9 @@ static tap bilinear_tap(double s, int64_t from)
 static tap tap_of(int32_t mode, int64_t from, int64_t to, int64_t i)
 {
     double n = (double)from, m = (double)to, at = (double)i;
-    if (mode == ALIGN_CORNERS) return bilinear_tap(to > 1 ? at * (n - 1) / (m - 1) : 0, from);
-    if (mode == HALF_PIXEL) {
+    if (mode == DEQ_RESIZE_ALIGN_CORNERS)
+        return bilinear_tap(to > 1 ? at * (n - 1) / (m - 1) : 0, from);
+    if (mode == DEQ_RESIZE_HALF_PIXEL) {
         double s = (at + 0.5) * n / m - 0.5;
         return bilinear_tap(s > 0 ? s : 0, from);
     }
@@ -103,7 +97,7 @@ typedef struct resize_plan {
 
 static resize_plan plan_of(const deq_kernel_call *c)
 {
-    const resize_attr *a = c->attr;
+    const deq_resize_attr *a = c->attr;
     const deq_shape *in = &c->in_type[0].shape, *out = &c->out_type[0].shape;
     const deq_shape *small = a->adjoint ? out : in, *large = a->adjoint ? in : out;
     return (resize_plan){ .planes = in->dim[0] * in->dim[1],
@@ -120,7 +114,7 @@ static size_t scratch(const deq_kernel_call *c)
            (size_t)(p.small_h + p.small_w) * sizeof(readers);
 }
 
-static void fill_plan(resize_plan *p, const resize_attr *a, void *memory)
+static void fill_plan(resize_plan *p, const deq_resize_attr *a, void *memory)
 {
     p->rows = memory;
     p->cols = p->rows + p->large_h;
@@ -181,23 +175,23 @@ static void gather_row(const deq_kernel_call *c, const resize_plan *p, int64_t r
 
 static deq_status kernel(const deq_kernel_call *c)
 {
-    const resize_attr *a = c->attr;
+    const deq_resize_attr *a = c->attr;
     resize_plan p = plan_of(c);
     fill_plan(&p, a, c->scratch);
     int64_t rows = p.planes * c->out_type[0].shape.dim[2];
     int64_t work = p.planes * (p.large_h * p.large_w + p.small_h * p.small_w);
 #pragma omp parallel for num_threads(c->threads) schedule(static) if (work > 32768)
     for (int64_t r = 0; r < rows; r++)
-        (a->adjoint ? gather_row : a->mode == NEAREST ? copy_row : resize_row)(c, &p, r);
+        (a->adjoint ? gather_row : a->mode == DEQ_RESIZE_NEAREST ? copy_row : resize_row)(c, &p, r);
     return DEQ_OK;
 }
 
 static double flops(const deq_kernel_call *c)
 {
-    const resize_attr *a = c->attr;
+    const deq_resize_attr *a = c->attr;
     const deq_type *large = a->adjoint ? &c->in_type[0] : &c->out_type[0];
     double n = (double)deq_shape_count(&large->shape);
-    return a->mode != NEAREST ? 9 * n : a->adjoint ? n : 0;
+    return a->mode != DEQ_RESIZE_NEAREST ? 9 * n : a->adjoint ? n : 0;
 }
 
 /* --- derivatives and builders ------------------------------------------------------------------ */
@@ -205,40 +199,41 @@ static double flops(const deq_kernel_call *c)
 static void vjp(const deq_frame *n, const deq_value *dy, deq_value *dx)
 {
     deq_shape x = deq_value_type(n->g, n->in[0]).shape;
-    resize_attr other = *(const resize_attr *)n->attr;
+    deq_resize_attr other = *(const deq_resize_attr *)n->attr;
     other.height = x.dim[2];
     other.width = x.dim[3];
     other.adjoint = !other.adjoint;
     dx[0] = deq_emit1(n->g, n->op, &other, sizeof other, dy, 1);
 }
 
-static const deq_op resize_op = { .name = "resize",
-                                  .n_out = 1,
-                                  .attr_bytes = sizeof(resize_attr),
-                                  .linear = 1u << 0,
-                                  .infer = infer,
-                                  .vjp = vjp,
-                                  .kernel = kernel,
-                                  .scratch = scratch,
-                                  .flops = flops };
+const deq_op deq_op_resize = { .name = "resize",
+                               .n_out = 1,
+                               .attr_bytes = sizeof(deq_resize_attr),
+                               .linear = 1u << 0,
+                               .infer = infer,
+                               .vjp = vjp,
+                               .kernel = kernel,
+                               .scratch = scratch,
+                               .flops = flops };
 
 static deq_value build(deq_graph *g, deq_value x, int64_t height, int64_t width, int32_t mode)
 {
-    resize_attr a;
+    deq_resize_attr a;
     memset(&a, 0, sizeof a);
     a.height = height;
     a.width = width;
     a.mode = mode;
-    return deq_emit1(g, &resize_op, &a, sizeof a, &x, 1);
+    return deq_emit1(g, &deq_op_resize, &a, sizeof a, &x, 1);
 }
 
 deq_value deq_resize_nearest(deq_graph *g, deq_value x, int64_t height, int64_t width)
 {
-    return build(g, x, height, width, NEAREST);
+    return build(g, x, height, width, DEQ_RESIZE_NEAREST);
 }
 
 deq_value deq_resize_bilinear(deq_graph *g, deq_value x, int64_t height, int64_t width,
                               bool align_corners)
 {
-    return build(g, x, height, width, align_corners ? ALIGN_CORNERS : HALF_PIXEL);
+    return build(g, x, height, width,
+                 align_corners ? DEQ_RESIZE_ALIGN_CORNERS : DEQ_RESIZE_HALF_PIXEL);
 }

@@ -3,8 +3,13 @@
 #include "backend/cpu/cpu.h"
 
 static const deq_cpu_kernel *const kernels[] = {
-    &deq_cpu_conv2d, &deq_cpu_conv2d_input_grad, &deq_cpu_conv2d_weight_grad,
-    &deq_cpu_matmul, &deq_cpu_normalize,         &deq_cpu_normalize_tangent,
+    &deq_cpu_conv2d,
+    &deq_cpu_conv2d_input_grad,
+    &deq_cpu_conv2d_weight_grad,
+    &deq_cpu_matmul,
+    &deq_cpu_normalize,
+    &deq_cpu_normalize_tangent,
+    &deq_cpu_resize,
     &deq_cpu_sum,
 };
 

@@ -30,6 +30,8 @@ extern const deq_cpu_kernel deq_cpu_conv2d, deq_cpu_conv2d_input_grad, deq_cpu_c
 extern const deq_cpu_kernel deq_cpu_matmul;
 /* Normalisation with prologue and epilogue in one pass (normalize.c). */
 extern const deq_cpu_kernel deq_cpu_normalize, deq_cpu_normalize_tangent;
+/* Resizing to the nearest pixel by whole factors (resize.c). */
+extern const deq_cpu_kernel deq_cpu_resize;
 /* Sums over axes with prologue (reduce.c). */
 extern const deq_cpu_kernel deq_cpu_sum;
 /* Element-wise groups (fused.c); op is NULL, the group has no anchor. */
