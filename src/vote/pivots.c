@@ -20,8 +20,8 @@
 #include <math.h>
 
 static const double pi = 3.14159265358979323846;
-static const double beyond = 1e-15, nothing = 1e-18;
-enum { FIRST_NODES = 4096, GROW_BY = 8 };
+static const double beyond = 1e-15, nothing = 1e-13;
+enum { FIRST_NODES = 4096, GROW_BY = 8, LANES = 8 };
 static const double max_nodes = 0x1p22;
 
 typedef struct problem {
@@ -34,23 +34,46 @@ typedef struct problem {
     unsigned char *matters;
 } problem;
 
-/* Whether any phi_{-i,k} is more than nothing. */
-static bool node_matters(const problem *p, int64_t k)
+/* Squares of the product of all factors but the smallest, and of the smallest, of 64 nodes. */
+typedef struct strengths {
+    double product[DEQ_VOTE_NODES], least[DEQ_VOTE_NODES];
+} strengths;
+
+/* Eight nodes side by side, turned by eight steps, as in fourier.c. */
+static void weaken(strengths *v, double t, double bias, int64_t first)
 {
-    double product = 1, least = 1; /* squares; `least` of one factor */
-    for (int64_t i = 0; i < p->terms.n; i++) {
-        double c, s, b = p->terms.bias[i];
-        deq_vote_turn(&c, &s, (double)k, p->terms.turns[i]);
-        double square = c * c + b * b * s * s;
-        if (square < least) {
-            product *= least;
-            least = square;
-        } else {
-            product *= square;
+    double c[LANES], s[LANES], step_c, step_s;
+    for (int l = 0; l < LANES; l++) deq_vote_turn(&c[l], &s[l], (double)(first + l), t);
+    deq_vote_turn(&step_c, &step_s, LANES, t);
+    for (int k = 0; k < DEQ_VOTE_NODES; k += LANES) {
+        for (int l = 0; l < LANES; l++) {
+            double b = bias * s[l], turned = c[l], square = turned * turned + b * b;
+            double least = v->least[k + l];
+            v->product[k + l] *= square < least ? least : square;
+            v->least[k + l] = square < least ? square : least;
+            c[l] = turned * step_c - s[l] * step_s;
+            s[l] = s[l] * step_c + turned * step_s;
         }
-        if (product < nothing * nothing) return false;
     }
-    return true;
+}
+
+static double strongest(const strengths *v)
+{
+    double most = 0;
+    for (int k = 0; k < DEQ_VOTE_NODES; k++) most = fmax(most, v->product[k]);
+    return most;
+}
+
+/* Which of the nodes first .. first + 63 have any phi_{-i,k} that is more than nothing. */
+static void find_block(unsigned char *matters, const problem *p, int64_t first)
+{
+    strengths v;
+    for (int k = 0; k < DEQ_VOTE_NODES; k++) v.product[k] = v.least[k] = 1;
+    for (int64_t i = 0; i < p->terms.n; i++) {
+        weaken(&v, p->terms.turns[i], p->terms.bias[i], first);
+        if (i % 8 == 7 && strongest(&v) < nothing * nothing) break;
+    }
+    for (int k = 0; k < DEQ_VOTE_NODES; k++) matters[k] = v.product[k] >= nothing * nothing;
 }
 
 /* One node's share of (1) for every source. */
@@ -85,8 +108,9 @@ static void add_node(double *pivots, problem *p, int64_t k)
 
 static void find_nodes(problem *p, int64_t from, int threads)
 {
-#pragma omp parallel for schedule(dynamic, 256) num_threads(threads)
-    for (int64_t k = from; k <= p->n_nodes; k++) p->matters[k - 1] = node_matters(p, k);
+#pragma omp parallel for schedule(dynamic, 16) num_threads(threads)
+    for (int64_t k = from; k < p->n_nodes; k += DEQ_VOTE_NODES)
+        find_block(p->matters + k, p, k + 1);
 }
 
 /* (1) for one N; returns the widest band. */
@@ -100,14 +124,14 @@ static double sum_nodes(double *pivots, problem *p, const deq_vote_sum *sum, dou
     for (int64_t k = 1; k <= p->n_nodes; k++) {
         if (!p->matters[k - 1]) continue;
         add_node(pivots, p, k);
-        *work += 6 * (double)n;
+        *work += 200 * (double)n;
     }
     double widest = 0;
     for (int64_t i = 0; i < n; i++) {
         widest = fmax(widest, p->band[i] / (double)(p->n_nodes + 1));
         pivots[i] = fmin(1, fmax(0, pivots[i]));
     }
-    double rounding = 16 * DBL_EPSILON * (double)(n + 8) + nothing * (double)p->n_nodes;
+    double rounding = 16 * DBL_EPSILON * (double)(n + 8) + 20 * nothing;
     return widest + rounding + 2 * beyond;
 }
 
@@ -118,10 +142,10 @@ static void solve(double *pivots, double *band, problem *p, const deq_vote_sum *
     int64_t done = 0;
     for (p->n_nodes = FIRST_NODES;; p->n_nodes *= GROW_BY) {
         double n = (double)p->n_nodes;
-        find_nodes(p, done + 1, threads);
+        find_nodes(p, done, threads);
         done = p->n_nodes;
         *band = sum_nodes(pivots, p, sum, &work);
-        work += n * fmin((double)sum->n, 100) * 10;
+        work += n * fmin((double)sum->n, 100) * 4;
         if (*band <= options->tol || n * GROW_BY > max_nodes) break;
         if (GROW_BY * work > options->effort) break;
     }
