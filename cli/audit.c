@@ -198,9 +198,8 @@ static int run(const arguments *a)
     deq_trained *model = NULL;
     int code = open_context(&ctx, a);
     if (code != CLI_OK) return code;
-    deq_status status = open_model(&model, ctx, a);
-    if (status == DEQ_OK) status = audit_model(ctx, a, model);
-    code = fail_status(a, ctx, status);
+    code = open_model(&model, ctx, a);
+    if (code == CLI_OK) code = fail_status(a, ctx, audit_model(ctx, a, model));
     deq_trained_free(model);
     deq_context_free(ctx);
     return code;

@@ -178,10 +178,8 @@ static int run(const arguments *a)
     session s = { .a = a, .worst = 1 };
     int code = open_context(&s.ctx, a);
     if (code != CLI_OK) return code;
-    deq_status status = open_model(&s.model, s.ctx, a);
-    if (status != DEQ_OK) {
-        code = fail_status(a, s.ctx, status);
-    } else {
+    code = open_model(&s.model, s.ctx, a);
+    if (code == CLI_OK) {
         interrupt_watch();
         s.rows = json_array();
         s.table = table_new(titles, "lrrrrrrrrrr");

@@ -168,8 +168,7 @@ static int run(const arguments *a)
     use u = { .a = a };
     int code = open_context(&u.ctx, a);
     if (code != CLI_OK) return code;
-    deq_status status = open_model(&u.model, u.ctx, a);
-    code = fail_status(a, u.ctx, status);
+    code = open_model(&u.model, u.ctx, a);
     if (code == CLI_OK) {
         u.rows = json_array();
         code = predict_all(&u);

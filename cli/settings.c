@@ -4,41 +4,55 @@
 
 #include "context.h"
 
-deq_status apply_settings(deq_config *config, deq_context *ctx, const arguments *a)
+/* A file's contents are at fault unless it could not be read. */
+static int fail_file(const arguments *a, const deq_context *ctx, deq_status status)
+{
+    int code = fail_status(a, ctx, status);
+    return status == DEQ_ERR_NAME || status == DEQ_ERR_ARGUMENT ? CLI_DATA : code;
+}
+
+/* The command line is at fault. */
+static int fail_setting(const arguments *a, const deq_context *ctx, deq_status status)
+{
+    return fail_status(a, ctx, status) == CLI_OK ? CLI_OK : CLI_USAGE;
+}
+
+int apply_settings(deq_config *config, deq_context *ctx, const arguments *a)
 {
     deq_status status = DEQ_OK;
     for (int i = 0; i < argument_count(a, "set") && status == DEQ_OK; i++)
         status = deq_config_set(config, ctx, argument_text_at(a, "set", i));
-    return status;
+    return fail_setting(a, ctx, status);
 }
 
-deq_status read_config(deq_config *config, deq_context *ctx, const arguments *a, const char *path)
+int read_config(deq_config *config, deq_context *ctx, const arguments *a, const char *path)
 {
-    deq_status status = DEQ_OK;
     *config = deq_config_defaults();
-    if (path) status = deq_config_read(config, ctx, path);
-    return status == DEQ_OK ? apply_settings(config, ctx, a) : status;
+    int code = path ? fail_file(a, ctx, deq_config_read(config, ctx, path)) : CLI_OK;
+    if (code == CLI_OK) code = apply_settings(config, ctx, a);
+    if (code == CLI_OK) code = fail_file(a, ctx, deq_config_check(config, ctx));
+    return code;
 }
 
-deq_status open_model(deq_trained **out, deq_context *ctx, const arguments *a)
+int open_model(deq_trained **out, deq_context *ctx, const arguments *a)
 {
     deq_config config;
     bool given = argument_given(a, "config");
     deq_which which = argument_flag(a, "last") ? DEQ_WHICH_LAST : DEQ_WHICH_BEST;
     *out = NULL;
-    if (given) {
-        deq_status status = read_config(&config, ctx, a, argument_text(a, "config"));
-        if (status != DEQ_OK) return status;
-    }
-    deq_status status = deq_trained_open(out, ctx, argument_text(a, "MODEL"), which,
-                                         given ? &config : NULL);
-    if (status == DEQ_OK && !given) status = apply_settings(deq_trained_config(*out), ctx, a);
-    if (status == DEQ_OK) status = deq_config_check(deq_trained_config(*out), ctx);
-    if (status != DEQ_OK) {
+    int code = given ? read_config(&config, ctx, a, argument_text(a, "config")) : CLI_OK;
+    if (code != CLI_OK) return code;
+    code = fail_status(
+        a, ctx,
+        deq_trained_open(out, ctx, argument_text(a, "MODEL"), which, given ? &config : NULL));
+    if (code == CLI_OK && !given) code = apply_settings(deq_trained_config(*out), ctx, a);
+    if (code == CLI_OK)
+        code = fail_setting(a, ctx, deq_config_check(deq_trained_config(*out), ctx));
+    if (code != CLI_OK) {
         deq_trained_free(*out);
         *out = NULL;
     }
-    return status;
+    return code;
 }
 
 static bool print_piece(void *user, const char *text, size_t length)
@@ -50,9 +64,8 @@ static bool print_piece(void *user, const char *text, size_t length)
 int print_config(deq_context *ctx, const arguments *a, const char *path)
 {
     deq_config config;
-    deq_status status = read_config(&config, ctx, a, path);
-    if (status == DEQ_OK) status = deq_config_check(&config, ctx);
-    if (status != DEQ_OK) return fail_status(a, ctx, status);
+    int code = read_config(&config, ctx, a, path);
+    if (code != CLI_OK) return code;
     return deq_config_write(&config, true, print_piece, NULL) == DEQ_OK ? CLI_OK : CLI_FAILED;
 }
 

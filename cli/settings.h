@@ -8,15 +8,16 @@
 
 #include <deq/train.h>
 
-/* The defaults, changed by the file (NULL: none) and by every --set of the command. */
-deq_status read_config(deq_config *config, deq_context *ctx, const arguments *a, const char *path);
+/* The defaults, changed by the file (NULL: none) and by every --set of the command.  Returns an exit
+ * code, as all of these. */
+int read_config(deq_config *config, deq_context *ctx, const arguments *a, const char *path);
 /* The --set alone. */
-deq_status apply_settings(deq_config *config, deq_context *ctx, const arguments *a);
-/* As YAML with comments on stdout.  Returns an exit code. */
+int apply_settings(deq_config *config, deq_context *ctx, const arguments *a);
+/* As YAML with comments on stdout. */
 int print_config(deq_context *ctx, const arguments *a, const char *path);
 
 /* MODEL with --config, --set and --last of the command; see deq_trained_open(). */
-deq_status open_model(deq_trained **out, deq_context *ctx, const arguments *a);
+int open_model(deq_trained **out, deq_context *ctx, const arguments *a);
 
 json_t *evaluation_json(const deq_evaluation *e);
 

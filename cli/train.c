@@ -176,17 +176,17 @@ static int list_settings(void)
     return CLI_OK;
 }
 
-static deq_status open_run(deq_run **run, deq_context *ctx, const arguments *a, const char *folder)
+static int open_run(deq_run **run, deq_context *ctx, const arguments *a, const char *folder)
 {
     const char *set[64];
     int n = argument_count(a, "set");
     if (argument_flag(a, "resume")) {
         for (int i = 0; i < n && i < 64; i++) set[i] = argument_text_at(a, "set", i);
-        return deq_run_resume(run, ctx, folder, set, n < 64 ? n : 64);
+        return fail_status(a, ctx, deq_run_resume(run, ctx, folder, set, n < 64 ? n : 64));
     }
     deq_config config;
-    deq_status status = read_config(&config, ctx, a, argument_text(a, "CONFIG"));
-    return status == DEQ_OK ? deq_run_new(run, ctx, &config, folder) : status;
+    int code = read_config(&config, ctx, a, argument_text(a, "CONFIG"));
+    return code == CLI_OK ? fail_status(a, ctx, deq_run_new(run, ctx, &config, folder)) : code;
 }
 
 static int train(deq_context *ctx, const arguments *a, const char *folder)
@@ -194,17 +194,17 @@ static int train(deq_context *ctx, const arguments *a, const char *folder)
     deq_run *run = NULL;
     deq_run_end end;
     screen s = { 0 };
-    deq_status status = open_run(&run, ctx, a, folder);
-    if (status != DEQ_OK) return fail_status(a, ctx, status);
+    int code = open_run(&run, ctx, a, folder);
+    if (code != CLI_OK) return code;
     int64_t begun = deq_run_step(run);
     progress_note(NULL, "%s: %lld parameters, from step %lld", folder,
                   (long long)deq_parameters_elements(deq_weights_parameters(deq_run_weights(run))),
                   (long long)begun);
     interrupt_watch();
     progress_start(&s.bar, "training", deq_run_steps(run));
-    status = deq_run_train(&end, run, show, &s);
+    deq_status status = deq_run_train(&end, run, show, &s);
     progress_end(&s.bar);
-    int code = status == DEQ_OK ? finish(a, run, end, folder) : fail_status(a, ctx, status);
+    code = status == DEQ_OK ? finish(a, run, end, folder) : fail_status(a, ctx, status);
     deq_run_free(run);
     return code;
 }

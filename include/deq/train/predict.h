@@ -134,7 +134,7 @@ typedef struct deq_evaluation {
     int64_t n_outcome[DEQ_OUTCOME_COUNT]; /**< examples by outcome */
     double spectral_radius; /**< largest of df/dz over the first batch, by Arnoldi's method; NaN
                                  unless evaluation.spectral_radius is set */
-    double seconds;                       /**< that it took */
+    double seconds;         /**< that it took */
 } deq_evaluation;
 
 /** Called now and then; returns false to stop. */
