@@ -67,7 +67,7 @@ int draw_planes(deq_image **out, const arguments *a, deq_context *ctx, const flo
     canvas c;
     const int code = make_canvas(&c, a, ctx, height, width, scale_of(scale, height, width));
     *out = c.image;
-    if (code != CLI_OK) return code;
+    if (code != CLI_OK || !c.image) return code;
     for (int64_t i = 0; i < plane; i++) {
         const int first = part_of(planes[i]);
         colour k = { first, first, first };
@@ -116,7 +116,7 @@ int draw_maze(deq_image **out, const arguments *a, deq_context *ctx, const float
         if (panels[k].drawn) width += side + GAP;
     const int code = make_canvas(&c, a, ctx, side + 2 * GAP, width, scale_of(scale, side, side));
     *out = c.image;
-    if (code != CLI_OK) return code;
+    if (code != CLI_OK || !c.image) return code;
     for (int64_t i = 0; i < (side + 2 * GAP) * width; i++) fill(&c, i / width, i % width, margin);
     for (int k = 0; k < LENGTH(panels); k++) {
         if (!panels[k].drawn) continue;

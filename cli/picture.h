@@ -28,7 +28,7 @@ int draw_maze(deq_image **out, const arguments *a, deq_context *ctx, const float
               const int32_t *prediction, const int32_t *target, int64_t side, int64_t scale);
 
 /* draw_maze() into a file, whose name ends with .png (or .ppm). */
-int write_maze_picture(const arguments *a, deq_context *ctx, const char *path, const float *input,
+int write_maze_picture(const arguments *a, deq_context *ctx, const char *name, const float *input,
                        const int32_t *prediction, const int32_t *target, int64_t side,
                        int64_t scale);
 
