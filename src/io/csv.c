@@ -184,6 +184,30 @@ static deq_status scan_field(deq_csv *c, size_t *at)
     return DEQ_OK;
 }
 
+/* Fields without quotes, from *at, the beginning of one, on; whether the row is at its end, which is a
+ * line feed.  *at is then there, else at the beginning of a field for scan_field(). */
+static bool scan_plain(deq_csv *c, size_t *at)
+{
+    const unsigned char separator = (unsigned char)c->options.separator;
+    const unsigned char *row = c->buffer + c->begin, *field = row + *at, *byte = field;
+    const size_t room = c->start_capacity < c->length_capacity ? c->start_capacity
+                                                               : c->length_capacity;
+
+    while (c->count < room) {
+        while (!c->special[*byte]) byte++;
+        if (*byte != separator && *byte != '\n') break;
+        c->starts[c->count] = (size_t)(field - row);
+        c->lengths[c->count++] = (size_t)(byte - field);
+        if (*byte == '\n') {
+            *at = (size_t)(byte - row);
+            return true;
+        }
+        field = ++byte;
+    }
+    *at = (size_t)(field - row);
+    return false;
+}
+
 /* All fields of the row; *at is then behind it, or at the end of the text. */
 static deq_status scan(deq_csv *c, size_t *at)
 {
@@ -192,7 +216,7 @@ static deq_status scan(deq_csv *c, size_t *at)
 
     *at = c->count = c->lines = 0;
     c->doubled = false;
-    for (;; ++*at) {
+    for (; !scan_plain(c, at); ++*at) {
         DEQ_TRY(scan_field(c, at));
         if (c->buffer[c->begin + *at] != separator || *at == c->end - c->begin) break;
     }

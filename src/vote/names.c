@@ -121,26 +121,37 @@ static inline deq_name_slot *seek(const deq_names *names, uint64_t key, const ch
     }
 }
 
-/* A table that the present names fill by half at most. */
+static void place(deq_names *names, deq_name_slot slot)
+{
+    size_t at = home(names, slot.key, slot.length);
+
+    while (names->slots[at].number) at = (at + 1) & (names->n_slots - 1);
+    names->slots[at] = slot;
+}
+
+/* A table that the present names fill by half at most.  A slot's place is in the upper bits of its
+ * hash, so copying from the old table, if there is one, goes through both in order. */
 static deq_status rehash(deq_names *names)
 {
+    deq_name_slot *old = names->slots;
+    const size_t n_old = names->n_slots;
     size_t n = LEAST_SLOTS;
     int shift = 64 - LEAST_BITS;
 
     for (; n / 2 < names->count + 1; n *= 2) shift--;
-    free_slots(names);
-    names->slots = deq_alloc_array(names->ctx, n, sizeof *names->slots);
-    if (!names->slots) return DEQ_ERR_NOMEM;
+    deq_name_slot *slots = deq_alloc_array(names->ctx, n, sizeof *slots);
+    if (!slots) return DEQ_ERR_NOMEM;
+    names->slots = slots;
     names->n_slots = n;
     names->shift = shift;
-    for (size_t i = 0; i < names->count; i++) {
+    for (size_t i = 0; i < n_old; i++)
+        if (old[i].number) place(names, old[i]);
+    for (size_t i = 0; i < names->count && !old; i++) {
         const char *text = names->text + names->start[i];
         const size_t length = strlen(text);
-        const uint64_t key = key_of(text, length);
-        size_t at = home(names, key, length);
-        while (names->slots[at].number) at = (at + 1) & (n - 1);
-        names->slots[at] = (deq_name_slot){ key, (uint32_t)length, (uint32_t)i + 1 };
+        place(names, (deq_name_slot){ key_of(text, length), (uint32_t)length, (uint32_t)i + 1 });
     }
+    deq_release(names->ctx, old, n_old * sizeof *old);
     return DEQ_OK;
 }
 
