@@ -114,9 +114,10 @@ static void find_nodes(problem *p, int64_t from, int threads)
 }
 
 /* (1) for one N; returns the widest band. */
-static double sum_nodes(double *pivots, problem *p, const deq_vote_sum *sum, double *work)
+static double sum_nodes(double *pivots, problem *p, const deq_vote_sum *sum, double *used)
 {
     int64_t n = p->terms.n;
+    *used = 0;
     for (int64_t i = 0; i < n; i++) {
         pivots[i] = 2 * sum->w[i] / p->period;
         p->band[i] = 1;
@@ -124,7 +125,7 @@ static double sum_nodes(double *pivots, problem *p, const deq_vote_sum *sum, dou
     for (int64_t k = 1; k <= p->n_nodes; k++) {
         if (!p->matters[k - 1]) continue;
         add_node(pivots, p, k);
-        *work += 200 * (double)n;
+        *used += 1;
     }
     double widest = 0;
     for (int64_t i = 0; i < n; i++) {
@@ -135,19 +136,26 @@ static double sum_nodes(double *pivots, problem *p, const deq_vote_sum *sum, dou
     return widest + rounding + 2 * beyond;
 }
 
+/* Elementary steps, about a nanosecond each: of a factor at a node that is used, and that is looked at. */
+static const double use_work = 100, look_work = 4;
+static const double factors_looked_at = 100;
+
 static void solve(double *pivots, double *band, problem *p, const deq_vote_sum *sum,
                   const deq_vote_correctness_options *options, int threads)
 {
-    double work = 0;
+    double used = 0, sources = (double)sum->n;
     int64_t done = 0;
     for (p->n_nodes = FIRST_NODES;; p->n_nodes *= GROW_BY) {
-        double n = (double)p->n_nodes;
+        double n = (double)p->n_nodes, before = used;
         find_nodes(p, done, threads);
         done = p->n_nodes;
-        *band = sum_nodes(pivots, p, sum, &work);
-        work += n * fmin((double)sum->n, 100) * 4;
+        *band = sum_nodes(pivots, p, sum, &used);
         if (*band <= options->tol || n * GROW_BY > max_nodes) break;
-        if (GROW_BY * work > options->effort) break;
+        /* once the law is resolved, more nodes are nothing */
+        double more = used > before ? GROW_BY * used : used;
+        double next = more * sources * use_work +
+                      GROW_BY * n * fmin(sources, factors_looked_at) * look_work;
+        if (next > options->effort) break;
     }
 }
 
