@@ -193,19 +193,26 @@ static void release_step(void *self)
 
 enum { PARALLEL_ELEMENTS = 1 << 14 }; /* from here on waking threads costs less than it saves */
 
+#define COMBINE(T, name)                                                                           \
+    static void name(T *y, double a, const T *x, double b, int64_t n)                              \
+    {                                                                                              \
+        for (int64_t i = 0; i < n; i++) y[i] = (T)(a * (double)y[i] + b * (double)x[i]);           \
+    }
+COMBINE(float, combine_f32)
+COMBINE(double, combine_f64)
+
 void deq_sweep_combine(const deq_sweep *s, deq_dtype dtype, void *y, double a, const void *x,
                        double b, int64_t n)
 {
     int threads = n < PARALLEL_ELEMENTS ? 1 : s->states.threads;
-    if (dtype == DEQ_F32) {
+    int64_t share = (n + threads - 1) / threads;
 #pragma omp parallel for num_threads(threads) schedule(static) if (threads > 1)
-        for (int64_t i = 0; i < n; i++)
-            ((float *)y)[i] = (float)(a * (double)((float *)y)[i] +
-                                      b * (double)((const float *)x)[i]);
-    } else {
-#pragma omp parallel for num_threads(threads) schedule(static) if (threads > 1)
-        for (int64_t i = 0; i < n; i++)
-            ((double *)y)[i] = a * ((double *)y)[i] + b * ((const double *)x)[i];
+    for (int t = 0; t < threads; t++) {
+        int64_t at = t * share, left = n - at < share ? n - at : share;
+        if (dtype == DEQ_F32)
+            combine_f32((float *)y + at, a, (const float *)x + at, b, left);
+        else
+            combine_f64((double *)y + at, a, (const double *)x + at, b, left);
     }
 }
 
