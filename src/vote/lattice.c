@@ -240,8 +240,9 @@ static deq_status try_step(scaled *out, double *cells, deq_context *ctx, lattice
             out->value = value_of(&law, l, x, tilt->a);
         }
         double rounding = DBL_EPSILON * (4 * (double)sum->n + 8 + fabs(tilt->log_scale));
-        out->low = (out->low - law.lost) * (1 - rounding);
-        out->high = (out->high + law.lost) * (1 + rounding);
+        double astray = law.lost + DBL_EPSILON * (double)sum->n; /* q and 1 - q are rounded */
+        out->low = (out->low - astray) * (1 - rounding);
+        out->high = (out->high + astray) * (1 + rounding);
         *cells = (double)law.length;
     }
     deq_vote_law_free(&law, ctx);
