@@ -96,4 +96,35 @@ static inline void assert_uniform(const int64_t *counts, int64_t n, const char *
         fail_msg("%s: chi-square %g for %g degrees of freedom", what, chi, dof);
 }
 
+/* Opens a dataset. */
+typedef deq_status open_dataset(deq_dataset **out, deq_context *ctx, const void *user);
+
+/* Opening it and reading its first example, with each allocation failing in turn. */
+static inline void check_memory(open_dataset *open, const void *user)
+{
+    for (size_t n = 1;; n++) {
+        test_memory m = { .fail_at = n };
+        deq_context *ctx = test_memory_context(&m, 1);
+        deq_dataset *d = NULL;
+        if (!ctx) continue;
+        deq_status status = open(&d, ctx, user);
+        if (status == DEQ_OK) {
+            one_example e = example_new(d);
+            status = deq_dataset_read(d, 0, e.input, e.target, NULL, 0);
+            example_free(&e);
+        } else {
+            assert_null(d);
+            assert_true(deq_last_error(ctx)[0] != '\0');
+        }
+        deq_dataset_free(d);
+        deq_context_free(ctx);
+        assert_memory_clean(&m);
+        if (m.calls < n) {
+            assert_int_equal(status, DEQ_OK);
+            return;
+        }
+        assert_int_equal(status, DEQ_ERR_NOMEM);
+    }
+}
+
 #endif

@@ -128,12 +128,27 @@ static void cifar_has_its_counts(void **state)
     deq_context_free(ctx);
 }
 
+static deq_status open_two(deq_dataset **out, deq_context *ctx, const void *user)
+{
+    return deq_dataset_cifar(out, ctx, user, 2, 10);
+}
+
+static void memory_may_end_anywhere(void **state)
+{
+    (void)state;
+    char path[2][256];
+    const char *const paths[] = { scratch_path(path[0], ".bin"), scratch_path(path[1], ".bin") };
+
+    for (int i = 0; i < 2; i++) save_cifar(paths[i], 10, 2, 0);
+    check_memory(open_two, paths);
+    for (int i = 0; i < 2; i++) remove(paths[i]);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(files_follow_each_other),
-        cmocka_unit_test(classes_have_names),
-        cmocka_unit_test(bad_files_are_named),
+        cmocka_unit_test(files_follow_each_other), cmocka_unit_test(classes_have_names),
+        cmocka_unit_test(bad_files_are_named),     cmocka_unit_test(memory_may_end_anywhere),
         cmocka_unit_test(cifar_has_its_counts),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

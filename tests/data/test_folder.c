@@ -162,6 +162,27 @@ static void unreadable_images_are_named(void **state)
     deq_context_free(ctx);
 }
 
+static deq_status open_folder(deq_dataset **out, deq_context *ctx, const void *user)
+{
+    return deq_dataset_folder(out, ctx, user, 3, 2, 2);
+}
+
+static void memory_may_end_anywhere(void **state)
+{
+    (void)state;
+    deq_context *ctx = data_context();
+    tree t = tree_new();
+
+    make_folder(&t, "a");
+    make_folder(&t, "b");
+    make_image(&t, "a/1.png", ctx, 1, 5, 4, 1);
+    make_image(&t, "a/2.png", ctx, 1, 5, 4, 1);
+    make_image(&t, "b/3.ppm", ctx, 3, 5, 4, 1);
+    check_memory(open_folder, t.root);
+    tree_remove(&t);
+    deq_context_free(ctx);
+}
+
 /* Scaling a slope gives a slope, exactly in the middle; edges are flatter. */
 static void slopes_stay_slopes(void **state)
 {
@@ -263,6 +284,7 @@ int main(void)
         cmocka_unit_test(classes_and_files_are_in_the_order_of_their_names),
         cmocka_unit_test(folders_without_classes_or_images_are_refused),
         cmocka_unit_test(unreadable_images_are_named),
+        cmocka_unit_test(memory_may_end_anywhere),
         cmocka_unit_test(slopes_stay_slopes),
         cmocka_unit_test(weights_are_those_of_the_triangle),
         cmocka_unit_test(images_are_cut_in_the_middle),

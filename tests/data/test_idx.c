@@ -178,12 +178,32 @@ static void images_stay_bytes_in_memory(void **state)
     remove(labels);
 }
 
+static deq_status open_pair(deq_dataset **out, deq_context *ctx, const void *user)
+{
+    const char *const *paths = user;
+    return deq_dataset_idx(out, ctx, paths[0], paths[1]);
+}
+
+static void memory_may_end_anywhere(void **state)
+{
+    (void)state;
+    char images[256], labels[256];
+    const char *const paths[] = { scratch_path(images, ".idx3"), scratch_path(labels, ".idx1") };
+
+    save_idx(paths[0], 3, (int[]){ 3, 2, 2 });
+    save_idx(paths[1], 1, (int[]){ 3 });
+    check_memory(open_pair, paths);
+    remove(images);
+    remove(labels);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(images_become_planes_in_0_to_1),
         cmocka_unit_test(files_that_do_not_fit_are_refused),
         cmocka_unit_test(images_stay_bytes_in_memory),
+        cmocka_unit_test(memory_may_end_anywhere),
         cmocka_unit_test(mnist_has_its_counts_and_moments),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
