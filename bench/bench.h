@@ -87,6 +87,7 @@ typedef struct bench_case {
 } bench_case;
 
 extern const bench_case bench_cell, bench_adjoint, bench_dense, bench_fused, bench_dispatch,
-    bench_solve, bench_solver_step, bench_gmres, bench_train;
+    bench_solve, bench_solver_step, bench_gmres, bench_multiscale, bench_train, bench_vote,
+    bench_votes;
 
 #endif

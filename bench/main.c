@@ -9,7 +9,8 @@
 
 static const bench_case *const cases[] = { &bench_cell,        &bench_adjoint,  &bench_dense,
                                            &bench_fused,       &bench_dispatch, &bench_solve,
-                                           &bench_solver_step, &bench_gmres,    &bench_train };
+                                           &bench_solver_step, &bench_gmres,    &bench_multiscale,
+                                           &bench_train,       &bench_vote,     &bench_votes };
 #define N_CASES ((int)(sizeof cases / sizeof *cases))
 
 static const char usage[] =
