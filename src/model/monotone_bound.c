@@ -45,7 +45,8 @@ static deq_value waves(deq_graph *g, deq_dtype dtype, int k, bool sine)
     for (int a = 0; a < N; a++)
         for (int b = 0; b <= N / 2; b++, F++)
             for (int r = 0; r < k * k; r++) {
-                double angle = turn / N * (a * (r / k - d) + b * (r % k - d));
+                const int row = r / k - d, column = r % k - d;
+                double angle = turn / N * (a * row + b * column);
                 wave[F * k * k + r] = sine ? sin(angle) : cos(angle);
             }
     return deq_cast(g, deq_constant(g, DEQ_F64, DEQ_SHAPE(F, k * k), wave), dtype);
