@@ -31,7 +31,10 @@ void deq_vote_shares(double *posterior, const deq_problem *p, const double *weig
             sum += g;
         }
         if (!(sum > 0)) /* all weigh nothing, or nobody voted */
-            for (int64_t j = v->begin[t]; j < v->begin[t + 1]; j++, sum++) q[v->label[j]] += 1;
+            for (int64_t j = v->begin[t]; j < v->begin[t + 1]; j++) {
+                q[v->label[j]] += 1;
+                sum += 1;
+            }
         for (int64_t c = 0; c < K; c++) q[c] = sum > 0 ? q[c] / sum : 1 / (double)K;
     }
 }

@@ -222,8 +222,8 @@ static void gather(deq_evidence *e, const deq_rule *r, int64_t task)
         e->score[c] = r->log_prior[c];
         e->scale = fmax(e->scale, fabs(r->log_prior[c] - r->log_prior[0]));
         e->certain[c] = 0;
-        e->excluded[c] = r->impossible[c];
-        e->infinite[c] = -r->impossible[c];
+        e->excluded[c] = r->impossible[c] ? 1 : 0;
+        e->infinite[c] = -e->excluded[c];
     }
     for (int64_t j = r->v.begin[task]; j < r->v.begin[task + 1]; j++) {
         if (r->log_confusion)

@@ -19,7 +19,7 @@ typedef struct deq_rule {
     int8_t *infinite;      /* [n_workers] 1: t = 1, -1: t = 0 */
     double *log_confusion; /* [n_workers, vote, truth], -inf for zeros; or NULL */
     double *log_prior;     /* [K], 0 for zeros */
-    int8_t *impossible;    /* [K]: prior zero */
+    bool *impossible;      /* [K]: prior zero */
 } deq_rule;
 
 /* The evidence on one task. */

@@ -117,11 +117,13 @@ static double best_gamma(double *rise, const deq_em *em, const double *old_alpha
     double step = gamma_step(em, alpha, gamma, task);
 
     *rise = before - bound(em, old_alpha, gamma, task);
-    for (int k = 0; k < HALVINGS; k++, step /= 2) {
+    for (int k = 0; k < HALVINGS; k++) {
         const double after = bound(em, alpha, gamma + step, task);
-        if (after < before) continue;
-        *rise += after - before;
-        return gamma + step;
+        if (after >= before) {
+            *rise += after - before;
+            return gamma + step;
+        }
+        step /= 2;
     }
     return gamma;
 }

@@ -144,7 +144,7 @@ static deq_status rehash(deq_names *names)
     names->slots = slots;
     names->n_slots = n;
     names->shift = shift;
-    for (size_t i = 0; i < n_old; i++)
+    for (size_t i = 0; old && i < n_old; i++)
         if (old[i].number) place(names, old[i]);
     for (size_t i = 0; i < names->count && !old; i++) {
         const char *text = names->text + names->start[i];

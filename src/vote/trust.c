@@ -75,7 +75,10 @@ static double digamma(double x)
 {
     double below = 0;
 
-    for (; x < 10; x++) below -= 1 / x;
+    while (x < 10) {
+        below -= 1 / x;
+        x += 1;
+    }
     const double y = 1 / (x * x);
     const double series =
         y * (1.0 / 12 - y * (1.0 / 120 - y * (1.0 / 252 - y * (1.0 / 240 - y * (1.0 / 132)))));

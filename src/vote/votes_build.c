@@ -128,7 +128,9 @@ deq_status deq_votes_order_labels(deq_votes_builder *b)
     ordered_label *order = deq_alloc_array(ctx, n, sizeof *order);
 
     deq_status status = to && order ? renumber(labels, to, order, b->n_ordered) : DEQ_ERR_NOMEM;
-    for (deq_votes_chunk *c = b->first; c && status == DEQ_OK; c = c->next)
+    bool moved = false;
+    for (size_t i = 0; i < n && status == DEQ_OK; i++) moved |= to[i] != i;
+    for (deq_votes_chunk *c = b->first; c && moved; c = c->next)
         for (size_t i = 0; i < c->count; i++) c->label[i] = to[c->label[i]];
     deq_release(ctx, order, n * sizeof *order);
     deq_release(ctx, to, n * sizeof *to);

@@ -13,7 +13,8 @@ typedef struct reader {
     deq_votes_builder b;
     const char *source;
     size_t abstain_length;
-    uint32_t last_task; /* of the row before */
+    uint32_t short_labels[256]; /* by their only byte: number plus one; 0: not yet seen */
+    uint32_t last_task;         /* of the row before */
 } reader;
 
 deq_votes_options deq_votes_defaults(void)
@@ -112,7 +113,7 @@ static bool abstains(const reader *r, const deq_csv_row *row)
            memcmp(row->fields[r->label], r->options.abstain, r->abstain_length) == 0;
 }
 
-static deq_status label_of(uint32_t *label, const reader *r, const deq_csv_row *row)
+static deq_status look_label_up(uint32_t *label, const reader *r, const deq_csv_row *row)
 {
     deq_names *labels = r->b.votes->labels;
     const char *text = row->fields[r->label];
@@ -129,6 +130,20 @@ static deq_status label_of(uint32_t *label, const reader *r, const deq_csv_row *
                         r->source, (long long)row->line, DEQ_VOTE_MAX_LABELS,
                         r->options.label_column ? r->options.label_column : "label");
     return number_of(label, r, labels, row, r->label);
+}
+
+static deq_status label_of(uint32_t *label, reader *r, const deq_csv_row *row)
+{
+    const unsigned char first = (unsigned char)row->fields[r->label][0];
+    const bool is_short = row->lengths[r->label] == 1;
+
+    if (is_short && r->short_labels[first]) {
+        *label = r->short_labels[first] - 1;
+        return DEQ_OK;
+    }
+    DEQ_TRY(look_label_up(label, r, row));
+    if (is_short) r->short_labels[first] = *label + 1;
+    return DEQ_OK;
 }
 
 static deq_status check_names(const reader *r, const deq_csv_row *row)
