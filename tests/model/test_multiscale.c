@@ -271,6 +271,56 @@ static void masks_are_drawn_once_a_solve(void **state)
     if (apart < 1e-6) fail_msg("another key gives the same masks");
 }
 
+/* Everything in `p` under the names of an older checkpoint of the zoo, with second copies. */
+static int64_t add_foreign(deq_archive *a, deq_parameters *p)
+{
+    int64_t copies = 0;
+    for (int i = 0; i < deq_parameters_count(p); i++) {
+        deq_parameter_info info = deq_parameters_info(p, i);
+        const char *cell = strncmp(info.name, "fullstage.", 10) ? NULL : info.name + 10;
+        deq_type t = { DEQ_F32, info.shape };
+        char name[300];
+        snprintf(name, sizeof name, "module.%s%s", cell ? "full_stage." : "",
+                 cell ? cell : info.name);
+        assert_int_equal(deq_archive_add(a, name, t, deq_parameters_values(p, i)), DEQ_OK);
+        for (int k = 0; k < 3 && cell; k++, copies++) {
+            static const char *const prefix[] = { "fullstage_copy.", "deq.func.",
+                                                  "deq.func_copy." };
+            snprintf(name, sizeof name, "module.%s%s", prefix[k], cell);
+            assert_int_equal(deq_archive_add(a, name, t, NULL), DEQ_OK);
+        }
+    }
+    return copies;
+}
+
+static void older_checkpoints_load_without_their_copies(void **state)
+{
+    (void)state;
+    deq_model_options o = small();
+    declared d = declare(&o, DEQ_F32, 1, 8, false, NULL),
+             e = declare(&o, DEQ_F32, 1, 8, false, NULL);
+    deq_load_report report;
+    deq_archive *a = NULL;
+    assert_int_equal(deq_weights_allocate(d.w), DEQ_OK);
+    assert_int_equal(deq_weights_initialise(d.w, 1), DEQ_OK);
+    assert_int_equal(deq_weights_allocate(e.w), DEQ_OK);
+    assert_int_equal(deq_archive_new(&a, d.t.ctx), DEQ_OK);
+    int64_t copies = add_foreign(a, deq_weights_parameters(d.w));
+    copies += add_foreign(a, deq_weights_buffers(d.w));
+    int64_t counter = 7;
+    deq_type scalar = { DEQ_I64, DEQ_SCALAR };
+    assert_int_equal(
+        deq_archive_add(a, "module.downsample.1.num_batches_tracked", scalar, &counter), DEQ_OK);
+    if (deq_model_load(e.w, a, &o, &report) != DEQ_OK) fail_msg("%s", deq_last_error(e.t.ctx));
+    assert_int_equal(report.n_ignored, copies + 1);
+    deq_parameters *p = deq_weights_parameters(d.w), *q = deq_weights_parameters(e.w);
+    assert_memory_equal(deq_parameters_values(p, -1), deq_parameters_values(q, -1),
+                        (size_t)deq_parameters_length(p) * sizeof(float));
+    deq_archive_free(a);
+    discard(&d);
+    discard(&e);
+}
+
 static void what_does_not_fit_is_refused(void **state)
 {
     static const struct refusal {
@@ -311,6 +361,7 @@ int main(void)
         cmocka_unit_test(weights_have_the_names_of_the_original),
         cmocka_unit_test(one_branch_is_its_block_alone),
         cmocka_unit_test(masks_are_drawn_once_a_solve),
+        cmocka_unit_test(older_checkpoints_load_without_their_copies),
         cmocka_unit_test(what_does_not_fit_is_refused),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
