@@ -21,7 +21,7 @@ FIRST := test -f $(BUILD)/build.ninja || \
     $(CONFIGURE) -DDEQ_BUILD_TESTS=OFF -DDEQ_BUILD_EXAMPLES=OFF -DDEQ_BUILD_BENCH=OFF
 
 .DEFAULT_GOAL := all
-.PHONY: all test demo bench install docs format clean help
+.PHONY: all test demo demo-maze examples bench install docs format clean help
 
 all: ## build the libraries and the program
 	@$(DEPS) build
@@ -34,7 +34,19 @@ test: ## build and run the tests; CTEST_ARGS="-R name" picks some
 	@$(COMPILE)
 	@ctest --preset $(PRESET) --parallel $(JOBS) $(CTEST_ARGS)
 
-demo: ## build and run the examples, simplest first
+demo: ## build, train on prefix sums, solve longer ones; a few minutes
+	@$(DEPS) build
+	@$(FIRST)
+	@$(COMPILE) --target deq_program
+	@tools/demo.sh $(BUILD)/cli/deq prefix-sums
+
+demo-maze: ## build, train on small mazes, solve and draw larger ones
+	@$(DEPS) build
+	@$(FIRST)
+	@$(COMPILE) --target deq_program
+	@tools/demo.sh $(BUILD)/cli/deq mazes
+
+examples: ## build and run the examples, simplest first
 	@$(DEPS) build
 	@$(FIRST)
 	@$(CONFIGURE) -DDEQ_BUILD_EXAMPLES=ON
@@ -62,5 +74,5 @@ clean: ## remove everything that was built
 	rm -rf build
 
 help: ## list the targets
-	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-9s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 	@echo "  PRESET=dev|release|asan-ubsan|tsan|coverage chooses the build in build/<preset> (default release)"

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* The program deq: the table of its commands.  It sees the public headers only. */
 #include "commands.h"
+#include "waiting.h"
 
 #include <errno.h>
 #include <string.h>
@@ -29,6 +30,7 @@ const command root_command = {
 
 int main(int argc, char **argv)
 {
+    if (argc > 0) wait_briefly(argv);
     const int code = command_line_run(&root_command, argc > 0 ? argc - 1 : 0, argv + 1);
     if (fflush(stdout) != 0 || ferror(stdout))
         return fail(CLI_FAILED, NULL, "cannot write the result: %s", strerror(errno));
