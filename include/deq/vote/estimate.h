@@ -7,7 +7,7 @@
  * by the library's solvers: "picard" is plain EM, "anderson" and "squarem" accelerate it.  The state is
  * in logarithms, so any vector is a valid parameter, and a safeguard goes back to the best parameters
  * whenever an accelerated step has lowered the penalised likelihood: what comes back has at least
- * the likelihood of every iterate.  See docs/math/voting.md.
+ * the likelihood of every iterate.  See docs/math/vote-estimation.md.
  *
  * Gold labels, if given, are held fixed by the models solved by EM; the gold methods take trust from
  * them and decide those tasks like all others; the other methods do not look at them.  Trust that was estimated from the same
