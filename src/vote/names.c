@@ -4,6 +4,9 @@
 #include <string.h>
 
 #define LEAST_BITS 6
+#define WINDOW 16                          /* slots, at most LEAST_SLOTS */
+#define KEY_7 UINT64_C(0x00ffffffffffffff) /* a key without its last byte */
+#define KEY_3 UINT64_C(0x00ffffff00ffffff) /* the same of four bytes, which are in it twice */
 #define LEAST_SLOTS ((size_t)1 << LEAST_BITS)
 
 void deq_names_init(deq_names *names, deq_context *ctx)
@@ -103,9 +106,15 @@ uint64_t deq_names_hash(const char *text, size_t length)
     return hash ? hash : 1;
 }
 
+/* Where a name belongs.  Short names that differ in their last byte alone, as numbered ones do that
+ * follow each other, share a window of slots: files that count up then miss the cache once a window. */
 static inline size_t home(const deq_names *names, uint64_t key, size_t length)
 {
-    return (size_t)(((key + length) * SPREAD) >> names->shift);
+    const uint64_t last = key >> 56, rest = key & (length == 4 ? KEY_3 : KEY_7);
+
+    if (length < 4 || length > 8) return (size_t)(((key + length) * SPREAD) >> names->shift);
+    return ((size_t)(((rest + length) * SPREAD) >> names->shift) & ~(size_t)(WINDOW - 1)) |
+           (size_t)(last & (WINDOW - 1));
 }
 
 /* The slot of a name, or the empty one where it would go. */
@@ -192,7 +201,7 @@ deq_status deq_names_add(uint32_t *number, bool *added, deq_names *names, const 
         *number = names->recent.number - 1;
         return DEQ_OK;
     }
-    if (names->count >= names->n_slots / 4 * 3 || !names->slots) DEQ_TRY(rehash(names));
+    if (names->count >= names->n_slots / 2 || !names->slots) DEQ_TRY(rehash(names));
     deq_name_slot *slot = seek(names, key, text, length);
     if (slot->number) {
         if (names->repeats) remember(names, slot);
