@@ -10,6 +10,7 @@
 #include "json.h"
 
 #include <deq/context.h>
+#include <deq/io/archive.h>
 
 /* What can be known of a file without reading it. */
 typedef struct file_head {
@@ -28,8 +29,8 @@ typedef struct describer {
     int (*describe)(json_t *into, const arguments *a, deq_context *ctx, const file_head *head);
 } describer;
 
-extern const describer describe_archive, describe_cifar10, describe_cifar100, describe_csv,
-    describe_idx, describe_image, describe_svmlight;
+extern const describer describe_archive, describe_checkpoint, describe_cifar10, describe_cifar100,
+    describe_config, describe_csv, describe_idx, describe_image, describe_run, describe_svmlight;
 
 /* Whether the name ends so, in small or large letters: ".csv". */
 bool name_ends(const file_head *head, const char *end);
@@ -37,5 +38,7 @@ bool begins_with(const file_head *head, const char *bytes, size_t n);
 
 /* How many different labels there are, and if that is not too many how often each; sorts them. */
 void json_put_labels(json_t *into, int64_t *labels, int64_t n);
+/* Least, greatest, mean and root of the mean square of the finite elements; how many are not. */
+void json_put_statistics(json_t *row, const deq_archive_tensor *t);
 
 #endif

@@ -51,8 +51,7 @@ static double element(const deq_archive_tensor *t, int64_t i)
     return 0;
 }
 
-/* Of the finite elements; how many are not is said too. */
-static void put_statistics(json_t *row, const deq_archive_tensor *t)
+void json_put_statistics(json_t *row, const deq_archive_tensor *t)
 {
     const int64_t n = deq_shape_count(&t->type.shape);
     double least = INFINITY, most = -INFINITY, sum = 0, squares = 0;
@@ -83,7 +82,7 @@ static json_t *tensor_row(const deq_archive_tensor *t, bool statistics)
     json_put(row, "shape", json_shape(&t->type.shape));
     json_put(row, "elements", json_integer(deq_shape_count(&t->type.shape)));
     json_put(row, "bytes", json_integer((json_int_t)deq_type_bytes(&t->type)));
-    if (statistics) put_statistics(row, t);
+    if (statistics) json_put_statistics(row, t);
     return row;
 }
 

@@ -65,14 +65,15 @@ static int print_build(const arguments *a, deq_context *ctx)
 
 /* Files -------------------------------------------------------------------------------------- */
 
-/* Whoever knows first describes.  A describer of folders (runs) or configurations is one line here,
- * and a word in `kinds`. */
+/* Whoever knows first describes; each has a word in `kinds`. */
 static const describer *const describers[] = {
-    &describe_image,    &describe_idx, &describe_cifar10, &describe_cifar100,
-    &describe_svmlight, &describe_csv, &describe_archive,
+    &describe_run,        &describe_config,   &describe_image,    &describe_idx,
+    &describe_cifar10,    &describe_cifar100, &describe_svmlight, &describe_csv,
+    &describe_checkpoint, &describe_archive,
 };
-static const char *const kinds[] = { "image",    "idx", "cifar10", "cifar100",
-                                     "svmlight", "csv", "weights", NULL };
+static const char *const kinds[] = { "run",        "config",   "image",    "idx",
+                                     "cifar10",    "cifar100", "svmlight", "csv",
+                                     "checkpoint", "weights",  NULL };
 
 bool name_ends(const file_head *head, const char *end)
 {
@@ -113,6 +114,27 @@ static const describer *who_knows(const arguments *a, const file_head *head)
     return NULL;
 }
 
+static bool is_model(const describer *d)
+{
+    return d == &describe_run || d == &describe_checkpoint || d == &describe_config;
+}
+
+static bool has_weights(const describer *d)
+{
+    return d == &describe_archive || is_model(d);
+}
+
+/* What is said of models alone is a mistake elsewhere. */
+static int check_options(const arguments *a, const describer *d)
+{
+    static const char *const names[] = { "set", "last", "program", "batch" };
+    for (int i = 0; i < LENGTH(names); i++)
+        if (!is_model(d) && argument_given(a, names[i]))
+            return fail(CLI_USAGE, a->path, "--%s is for models, and this is: %s", names[i],
+                        d->kind);
+    return CLI_OK;
+}
+
 static int describe_path(const arguments *a, deq_context *ctx, const char *path)
 {
     file_head head;
@@ -124,8 +146,10 @@ static int describe_path(const arguments *a, deq_context *ctx, const char *path)
     if (!d)
         return fail_about(CLI_DATA, a, path,
                           "no kind of file that deq knows; --as says which it is");
-    if (d != &describe_archive && argument_flag(a, "statistics"))
+    if (!has_weights(d) && argument_flag(a, "statistics"))
         return fail(CLI_USAGE, a->path, "--statistics is for weights, and this is: %s", d->kind);
+    code = check_options(a, d);
+    if (code != CLI_OK) return code;
     json_t *result = json_object();
     json_put(result, "file", json_text(path));
     if (!head.is_folder) json_put(result, "bytes", json_integer((json_int_t)head.bytes));
@@ -139,8 +163,10 @@ static int run(const arguments *a)
 {
     deq_context *ctx = NULL;
     const char *path = argument_text(a, "FILE");
-    if (!path && (argument_given(a, "as") || argument_given(a, "statistics")))
-        return fail(CLI_USAGE, a->path, "--as and --statistics are for files: FILE is missing");
+    static const char *const names[] = { "as", "statistics", "set", "last", "program", "batch" };
+    for (int i = 0; i < LENGTH(names) && !path; i++)
+        if (argument_given(a, names[i]))
+            return fail(CLI_USAGE, a->path, "--%s is for files: FILE is missing", names[i]);
     int code = open_context(&ctx, a);
     if (code != CLI_OK) return code;
     code = path ? describe_path(a, ctx, path) : print_build(a, ctx);
@@ -149,7 +175,9 @@ static int run(const arguments *a)
 }
 
 static const option operands[] = {
-    { .name = "FILE", .kind = VALUE_FILE, .help = "a file of weights or data; none: the build" },
+    { .name = "FILE",
+      .kind = VALUE_FILE,
+      .help = "the folder of a run, a configuration, a file of weights or data; none: the build" },
 };
 
 static const option options[] = {
@@ -161,11 +189,32 @@ static const option options[] = {
     { .name = "statistics",
       .help = "of weights: least, greatest, mean, root of the mean square, and how many are not "
               "finite" },
+    { .name = "set",
+      .letter = 's',
+      .kind = VALUE_TEXT,
+      .argument = "KEY=VALUE",
+      .repeatable = true,
+      .help = "of models: change a setting of the configuration" },
+    { .name = "last", .help = "of a run, the last weights; default: those of the best evaluation" },
+    { .name = "program",
+      .help = "of models: every kernel of the compiled programs, and where values lie; without it "
+              "large models (20 million parameters) are not compiled" },
+    { .name = "batch",
+      .letter = 'b',
+      .kind = VALUE_INTEGER,
+      .argument = "N",
+      .least = 1,
+      .most = 1000000,
+      .initial = "1",
+      .help = "of models: compile for so many examples" },
 };
 
 static const example examples[] = {
     { "deq info", "what computes on this machine" },
     { "deq info model.pth", "the tensors of a checkpoint" },
+    { "deq info runs/sums", "a trained model: layers, solver, cost, how far it came" },
+    { "deq info configs/cifar10-tiny.yaml --set model.multiscale.preset=cifar-large",
+      "what a configuration would train" },
     { "deq info --json --statistics weights.safetensors",
       "the same for programs, with statistics" },
     { "deq info train-images-idx3-ubyte.gz", "how many images, and how large" },
@@ -184,7 +233,13 @@ const command command_info = {
         "safetensors, PyTorch's .pt and .pth, NumPy's .npy and .npz; `dtype` is what libdeq computes "
         "with, `stored` what the file has. Data are PNG, JPEG, PPM, PGM, PFM, .flo, IDX, CIFAR, "
         "svmlight and CSV. The file is read to its end, and every mistake in it is found; nothing in "
-        "it is executed.\n",
+        "it is executed.\n"
+        "\n"
+        "Of a run, a checkpoint of a run, or a configuration, prints the model: every parameter, the "
+        "states of the equilibrium, the settings that count, how far training came; and of its "
+        "compiled programs, for a batch of 1, stages, memory and operations: `map` is one evaluation "
+        "of f, `program` all from input to logits, where the solve counts as often as it may "
+        "evaluate f.\n",
     .operands = operands,
     .n_operands = LENGTH(operands),
     .options = options,

@@ -7,6 +7,7 @@
 #define DEQ_TRAIN_H
 
 #include <deq/train/config.h>
+#include <deq/train/inspect.h>
 #include <deq/train/predict.h>
 #include <deq/train/run.h>
 
