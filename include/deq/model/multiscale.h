@@ -45,8 +45,9 @@ typedef struct deq_multiscale_options {
     bool post_fuse_affine;              /**< post-fusion normalisation with weight and bias */
     deq_weight_kind norm;               /**< of the cell's convolutions; default weight norm */
     bool norm_fusion;                   /**< of the fusion's convolutions too (TorchDEQ, CIFAR) */
-    bool stem_group_norm;     /**< group instead of batch normalisation in the stem (SHINE) */
-    int64_t kernel1, kernel2; /**< of conv1 and conv2 in a block: 3 or 5 */
+    bool stem_group_norm; /**< group instead of batch normalisation in the stem (SHINE) */
+    int64_t kernel1;      /**< of conv1 in a block: 3 or 5 */
+    int64_t kernel2;      /**< of conv2 in a block: 3 or 5 */
 } deq_multiscale_options;
 
 /**

@@ -58,47 +58,56 @@ typedef struct deq_real_list {
 
 /** The data of a run. */
 typedef struct deq_data_config {
-    deq_source source;
-    char path[DEQ_CONFIG_TEXT];
-    char test[DEQ_CONFIG_TEXT];
-    char inputs[64], targets[64]; /**< npz: names of the arrays */
-    int64_t size;                 /**< bits of prefix sums, s of mazes; 0: 32 and 9 */
-    int64_t count;                /**< training examples; 0: all (generated: 10,000) */
-    int64_t test_count;           /**< test examples; 0: all (generated: 2,000) */
-    int64_t validation;           /**< of the training examples, the last so many are kept back and
-                                       evaluated during training instead of the test set */
-    int64_t seed;
-    double percolation;
-    deq_maze_start start;
-    int64_t channels, height, width; /**< folder */
-    int64_t crop_pad;
-    bool flip;
-    int64_t cutout;
-    deq_real_list mean, deviation;
+    deq_source source;          /**< where examples come from */
+    char path[DEQ_CONFIG_TEXT]; /**< folder or file of the training data */
+    char test[DEQ_CONFIG_TEXT]; /**< folder, npz: the test data */
+    char inputs[64];            /**< npz: name of the array of inputs */
+    char targets[64];           /**< npz: name of the array of targets */
+    int64_t size;               /**< bits of prefix sums, s of mazes; 0: 32 and 9 */
+    int64_t count;              /**< training examples; 0: all (generated: 10,000) */
+    int64_t test_count;         /**< test examples; 0: all (generated: 2,000) */
+    int64_t validation;         /**< of the training examples, the last so many are kept back and
+                                     evaluated during training instead of the test set */
+    int64_t seed;               /**< of generated examples */
+    double percolation;         /**< mazes: chance that a remaining wall opens */
+    deq_maze_start start;       /**< mazes: where they may start */
+    int64_t channels;           /**< folder: 1 or 3 */
+    int64_t height;             /**< folder: images are brought to this height ... */
+    int64_t width;              /**< ... and this width */
+    int64_t crop_pad;           /**< augmentation: pad by so much, crop anywhere; 0: not */
+    bool flip;                  /**< augmentation: mirror half of the images */
+    int64_t cutout;             /**< augmentation: side of the square that is cut out; 0: none */
+    deq_real_list mean;         /**< of each channel, subtracted; empty: no normalisation */
+    deq_real_list deviation;    /**< of each channel, divided by */
 } deq_data_config;
 
 /** How training goes. */
 typedef struct deq_training_config {
-    int64_t epochs, steps; /**< steps counts if > 0 */
-    int64_t batch;
-    int64_t seed;
-    deq_dtype dtype;
-    double clip;    /**< limit of the gradient's norm; 0: none */
-    double average; /**< decay of the moving average of the weights; 0: none */
-    double label_smoothing;
-    int64_t pretrain_steps, pretrain_layers;
-    deq_int_list depth; /**< two numbers: evaluations allowed, drawn anew for each batch */
-    int64_t log_every, checkpoint_every, evaluate_every; /**< steps; 0: once an epoch */
-    int64_t patience;                                    /**< see train.h */
-    int64_t loaders;
-    bool winograd;
+    int64_t epochs;           /**< passes over the training set */
+    int64_t steps;            /**< batches; if 0, as many as epochs has */
+    int64_t batch;            /**< examples of a step */
+    int64_t seed;             /**< of weights, order, masks */
+    deq_dtype dtype;          /**< of weights and activations */
+    double clip;              /**< limit of the gradient's norm; 0: none */
+    double average;           /**< decay of the moving average of the weights; 0: none */
+    double label_smoothing;   /**< of the cross entropy */
+    int64_t pretrain_steps;   /**< first steps, taken with an unrolled network */
+    int64_t pretrain_layers;  /**< its depth */
+    deq_int_list depth;       /**< two numbers: evaluations allowed, drawn anew for each batch */
+    int64_t log_every;        /**< steps between lines of metrics */
+    int64_t checkpoint_every; /**< steps; 0: once an epoch */
+    int64_t evaluate_every;   /**< steps; 0: once an epoch */
+    int64_t patience;         /**< see train.h */
+    int64_t loaders;          /**< threads that make batches */
+    bool winograd;            /**< 3x3 convolutions by Winograd's algorithm where that is faster */
 } deq_training_config;
 
 /** How models are evaluated. */
 typedef struct deq_evaluation_config {
-    int64_t batch;
+    int64_t batch;        /**< examples at a time */
     int max_iter;         /**< evaluations of f; 0: as in training */
-    double rtol, atol;    /**< negative: as in training */
+    double rtol;          /**< negative: as in training */
+    double atol;          /**< negative: as in training */
     bool average;         /**< evaluate the moving average of the weights, if there is one */
     deq_int_list budgets; /**< values of max_iter for accuracy against budget */
     deq_int_list sizes;   /**< generated tasks: also instances of these sizes */
@@ -108,10 +117,10 @@ typedef struct deq_evaluation_config {
 
 /** Settings of the Jacobian penalty. */
 typedef struct deq_penalty_config {
-    double weight; /**< gamma; 0: none */
-    double probability;
-    int probes;
-    deq_probe probe;
+    double weight;          /**< gamma; 0: none */
+    double probability;     /**< of a penalty in a step */
+    int probes;             /**< vectors of the estimate */
+    deq_probe probe;        /**< their law */
     int64_t until;          /**< no penalty from this step on; 0: always */
     double increase;        /**< gamma grows by this ... */
     int64_t increase_every; /**< ... every so many steps; 0: never */
@@ -119,24 +128,24 @@ typedef struct deq_penalty_config {
 
 /** A run's configuration.  Start from deq_config_defaults(). */
 typedef struct deq_config {
-    size_t struct_size; /**< sizeof(deq_config) */
-    deq_data_config data;
-    deq_model_options model;
-    deq_multiscale_preset preset; /**< the multiscale options that model.* changes */
-    deq_equilibrium_options equilibrium;
-    deq_int_list supervised; /**< forward.state_index */
-    deq_int_list tails;      /**< deq_supervision.steps */
-    deq_int_list locations;  /**< deq_supervision.locations */
-    int gap;                 /**< deq_supervision.gap */
-    deq_correction_options correction;
-    deq_start start;
-    bool has_start;
-    deq_penalty_config penalty;
-    deq_optimiser_options optimiser;
-    deq_schedule schedule;
-    deq_int_list milestones;
-    deq_training_config training;
-    deq_evaluation_config evaluation;
+    size_t struct_size;                  /**< sizeof(deq_config) */
+    deq_data_config data;                /**< what is learnt from */
+    deq_model_options model;             /**< what learns */
+    deq_multiscale_preset preset;        /**< the multiscale options that model.* changes */
+    deq_equilibrium_options equilibrium; /**< solver and gradient; but see the next four */
+    deq_int_list supervised;             /**< forward.state_index */
+    deq_int_list tails;                  /**< deq_supervision.steps */
+    deq_int_list locations;              /**< deq_supervision.locations */
+    int gap;                             /**< deq_supervision.gap */
+    deq_correction_options correction;   /**< weights of the losses of supervised states */
+    deq_start start;                     /**< where a solve starts, if has_start */
+    bool has_start;                      /**< otherwise where the model says */
+    deq_penalty_config penalty;          /**< on the Jacobian */
+    deq_optimiser_options optimiser;     /**< how weights move */
+    deq_schedule schedule;               /**< of the learning rate; its milestones are the next */
+    deq_int_list milestones;             /**< steps at which the rate falls */
+    deq_training_config training;        /**< how training goes */
+    deq_evaluation_config evaluation;    /**< how the model is evaluated */
 } deq_config;
 
 /**

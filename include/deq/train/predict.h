@@ -65,7 +65,8 @@ typedef struct deq_predictor_options {
     size_t struct_size; /**< sizeof(deq_predictor_options) */
     int64_t batch;      /**< examples at a time; 0 (default): evaluation.batch */
     int max_iter;       /**< evaluations of f; 0 (default): evaluation.max_iter */
-    double rtol, atol;  /**< negative (default): evaluation.rtol, .atol */
+    double rtol;        /**< negative (default): evaluation.rtol */
+    double atol;        /**< negative (default): evaluation.atol */
     uint64_t seed;      /**< of random start states; default 0 */
 } deq_predictor_options;
 

@@ -41,8 +41,10 @@ typedef enum deq_run_end {
 
 /** What a callback is told, after each step. */
 typedef struct deq_run_progress {
-    int64_t step, steps;        /**< taken, of all */
-    int64_t epoch, epochs;      /**< 0, 1, ...; of all */
+    int64_t step;               /**< steps taken */
+    int64_t steps;              /**< of so many */
+    int64_t epoch;              /**< 0, 1, ... */
+    int64_t epochs;             /**< of so many */
     double loss;                /**< of the step, without the penalty */
     double accuracy;            /**< of the step's batch: examples right in every position */
     double penalty;             /**< the Jacobian penalty, if the step had one; otherwise 0 */

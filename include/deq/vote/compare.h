@@ -90,10 +90,11 @@ typedef struct deq_comparison {
 typedef struct deq_calibration {
     deq_vote_score score; /**< all gold tasks, each decided by what the other folds taught */
     double soc_residual;  /**< achieved - believed accuracy; 0 is stability of correctness */
-    double believed_low, believed_high; /**< believed accuracy -+ 1.96 standard errors of what would
-                                             be achieved if the posteriors were right */
-    double majority_accuracy;           /**< the same tasks by majority */
-    int n_bins;                         /**< of the following */
+    double believed_low;  /**< believed accuracy - 1.96 standard errors of what would be achieved if
+                               the posteriors were right */
+    double believed_high; /**< the same, + 1.96 */
+    double majority_accuracy;                          /**< the same tasks by majority */
+    int n_bins;                                        /**< of the following */
     deq_reliability_bin workers[DEQ_RELIABILITY_BINS]; /**< votes on held-out gold tasks: trust of
                                              their worker against share right, in [0, 1] */
     double worker_calibration_error;                   /**< ECE of these */

@@ -60,8 +60,9 @@ typedef struct deq_estimate_options {
     deq_class_prior class_prior; /**< default DEQ_PRIOR_AUTO */
     const double *prior;         /**< [K], sum 1, for DEQ_PRIOR_GIVEN */
     double prior_smoothing;      /**< >= 0; default 1 */
-    double a, b;         /**< Beta prior of accuracies (one coin, gold), > 0; default 1, 1 */
-    double smoothing;    /**< added to each cell of a confusion matrix, or of MACE's counts, > 0;
+    double a;         /**< Beta(a, b) is the prior of accuracies (one coin, gold); > 0; default 1 */
+    double b;         /**< see a */
+    double smoothing; /**< added to each cell of a confusion matrix, or of MACE's counts, > 0;
                                  default 0.01 */
     const int32_t *gold; /**< [n_tasks], -1 unknown; NULL: none */
     const int64_t

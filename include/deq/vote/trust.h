@@ -26,22 +26,25 @@ extern "C" {
 /** Settings.  Start from deq_trust_defaults(). */
 typedef struct deq_trust_options {
     size_t struct_size;   /**< sizeof(deq_trust_options) */
-    double a, b;          /**< the prior, both > 0; default 1, 1: uniform */
+    double a;             /**< of the prior, > 0; a = b = 1, the default: uniform */
+    double b;             /**< of the prior, > 0 */
     bool empirical_bayes; /**< choose a, b by (2); default false */
     double level;         /**< of the interval, in (0, 1); default 0.95 */
 } deq_trust_options;
 
 /** Trust in one worker. */
 typedef struct deq_trust {
-    double trust;     /**< (1) */
-    double low, high; /**< interval */
-    int64_t correct;  /**< s */
-    int64_t total;    /**< m */
+    double trust;    /**< (1) */
+    double low;      /**< lower end of the interval */
+    double high;     /**< its upper end */
+    int64_t correct; /**< s */
+    int64_t total;   /**< m */
 } deq_trust;
 
 /** The prior that was used. */
 typedef struct deq_trust_prior {
-    double a, b;           /**< Beta(a, b) */
+    double a;              /**< of Beta(a, b) */
+    double b;              /**< of Beta(a, b) */
     double log_likelihood; /**< (2) at a, b */
     bool at_bound;         /**< empirical Bayes stopped at a + b = 1e6: the workers do not differ */
 } deq_trust_prior;
