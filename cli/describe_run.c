@@ -76,17 +76,22 @@ static int describe_trained(json_t *into, const arguments *a, deq_context *ctx, 
     return code;
 }
 
-/* Without deq_config_check(): data need not be there, nor named, to look at a model. */
+int read_model_config(deq_config *config, deq_context *ctx, const arguments *a, const char *path)
+{
+    *config = deq_config_defaults();
+    deq_status status = deq_config_read(config, ctx, path);
+    int code = fail_status(a, ctx, status);
+    if (status == DEQ_ERR_NAME || status == DEQ_ERR_ARGUMENT) code = CLI_DATA;
+    return code == CLI_OK ? apply_settings(config, ctx, a) : code;
+}
+
 static int describe_configured(json_t *into, const arguments *a, deq_context *ctx, const char *path)
 {
     deq_inspection *model;
-    deq_config config = deq_config_defaults();
-    deq_status status = deq_config_read(&config, ctx, path);
-    int code = fail_status(a, ctx, status);
-    if (status == DEQ_ERR_NAME || status == DEQ_ERR_ARGUMENT) code = CLI_DATA;
-    if (code == CLI_OK) code = apply_settings(&config, ctx, a);
+    deq_config config;
+    int code = read_model_config(&config, ctx, a, path);
     if (code != CLI_OK) return code;
-    status = deq_inspect_config(&model, ctx, &config);
+    deq_status status = deq_inspect_config(&model, ctx, &config);
     return status == DEQ_OK ? describe(into, a, ctx, model) : fail_status(a, ctx, status);
 }
 

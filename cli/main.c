@@ -7,8 +7,10 @@
 #include <string.h>
 
 static const command *const commands[] = {
-    &command_train, &command_eval,    &command_predict, &command_audit,      &command_reproduce,
-    &command_info,  &command_convert, &command_data,    &command_completion, &command_help,
+    &command_train, &command_eval,       &command_predict,
+    &command_audit, &command_bench,      &command_reproduce,
+    &command_vote,  &command_info,       &command_convert,
+    &command_data,  &command_completion, &command_help,
     NULL,
 };
 

@@ -17,6 +17,10 @@ void put_settings(json_t *into, const deq_config *config);
 /* Stages, memory plan and costs of a program; its steps and slots too, if `all` is set. */
 json_t *program_json(const deq_program *p, bool all);
 
+/* Defaults, file and --set, without deq_config_check(): data need not be named to look at a model.
+ * Returns an exit code. */
+int read_model_config(deq_config *config, deq_context *ctx, const arguments *a, const char *path);
+
 /* Family, weights, states, and how far training came. */
 void put_model(json_t *into, deq_inspection *model, bool statistics);
 

@@ -29,7 +29,7 @@ struct deq_workload {
     void *average; /* NULL: none */
     size_t average_bytes;
     bool ran;
-    int64_t n_samples, n_apply; /* of the backward solve */
+    int64_t n_samples, n_apply, n_apply_max; /* of the backward solve */
 };
 
 static bool is_step(deq_work work)
@@ -88,7 +88,10 @@ static deq_status make_map(deq_workload *w, int64_t batch)
 static void tally(void *user, const deq_linear_info *info, int64_t batch)
 {
     deq_workload *w = user;
-    for (int64_t i = 0; i < batch; i++) w->n_apply += info[i].n_apply;
+    for (int64_t i = 0; i < batch; i++) {
+        w->n_apply += info[i].n_apply;
+        if (info[i].n_apply > w->n_apply_max) w->n_apply_max = info[i].n_apply;
+    }
     w->n_samples += batch;
 }
 
@@ -291,7 +294,7 @@ static deq_stage first_stage(const deq_workload *w)
 
 deq_status deq_workload_run(deq_workload *w)
 {
-    w->n_samples = w->n_apply = 0;
+    w->n_samples = w->n_apply = w->n_apply_max = 0;
     deq_status status = deq_program_run(w->m.p, first_stage(w));
     if (status != DEQ_OK) return deq_fail(w->ctx, status, "%s", deq_program_error(w->m.p));
     w->ran = true;
@@ -303,6 +306,7 @@ deq_status deq_workload_last(deq_workload_cost *cost, deq_workload *w)
     *cost = (deq_workload_cost){ .n_feval = 1, .n_feval_max = 1 };
     if (!w->ran) return deq_fail(w->ctx, DEQ_ERR_STATE, "workload: it was not run");
     if (w->n_samples > 0) cost->n_apply = (double)w->n_apply / (double)w->n_samples;
+    cost->n_apply_max = w->n_apply_max;
     if (w->work == DEQ_WORK_MAP) return DEQ_OK;
     size_t n = (size_t)w->m.batch;
     int32_t *n_feval = deq_alloc_array(w->ctx, n, sizeof *n_feval);

@@ -151,6 +151,7 @@ typedef struct deq_workload_cost {
     double n_feval;      /**< mean evaluations of f a sample; 1 for the map */
     int64_t n_feval_max; /**< of the sample that took most: evaluations of the whole batch */
     double n_apply; /**< mean products with df/dz a sample of the backward solve, if there was */
+    int64_t n_apply_max; /**< of the sample that took most */
 } deq_workload_cost;
 
 /**
