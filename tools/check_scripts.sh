@@ -4,8 +4,8 @@
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
-mapfile -t scripts < <(git grep -lE '^#!.*\b(ba)?sh$')
-shellcheck --severity=warning "${scripts[@]}"
+mapfile -t scripts < <({ git ls-files '*.sh'; git grep -lE '^#!.*\b(ba)?sh$'; } | sort -u)
+shellcheck --severity=warning --external-sources --source-path=SCRIPTDIR "${scripts[@]}"
 
 missing=$(git ls-files '*.[ch]' '*.sh' '*.py' '*.cmake' '*CMakeLists.txt' Makefile .ci/run |
     while read -r file; do

@@ -5,47 +5,9 @@
 #   test_cli.sh DEQ CMAKE SEEDS
 #
 # SEEDS is tests/fuzz/seeds, with a small file of each kind.
-set -uo pipefail
-deq=$1 cmake=$2 seeds=$3
-scratch=$(mktemp -d)
-trap 'rm -rf "$scratch"' EXIT
-out=$scratch/out err=$scratch/err
-failed=0
-
-complain() {
-    echo "FAILED: $*" >&2
-    failed=1
-}
-
-# Runs deq; keeps what it prints; complains unless it exits with the given code.  Mistakes print
-# nothing on stdout, successes nothing on stderr.
-run() { # exit code, arguments...
-    local wanted=$1 got=0
-    shift
-    ran="deq $*"
-    "$deq" "$@" >"$out" 2>"$err" || got=$?
-    [ "$got" = "$wanted" ] || complain "$ran: exit code $got, expected $wanted"
-    if [ "$wanted" = 0 ]; then
-        [ ! -s "$err" ] || complain "$ran: wrote to stderr: $(cat "$err")"
-    else
-        [ ! -s "$out" ] || complain "$ran: wrote to stdout: $(cat "$out")"
-    fi
-}
-
-says() { # stream, text that it must contain
-    grep -qF -- "$2" "$1" || complain "$ran: '$2' is not in: $(cat "$1")"
-}
-
-# The value of a key (as CMake names them: words of a path) in what was printed.
-json() { # path...
-    "$cmake" -DFILE="$out" -DKEYS="$*" -P "$scratch/json.cmake" 2>&1
-}
-cat >"$scratch/json.cmake" <<'SCRIPT'
-file(READ "${FILE}" text)
-separate_arguments(KEYS)
-string(JSON value GET "${text}" ${KEYS})
-execute_process(COMMAND ${CMAKE_COMMAND} -E echo "${value}")
-SCRIPT
+# shellcheck source=support.sh
+. "$(dirname "$0")/support.sh"
+seeds=$3
 
 # The version, everywhere the same.
 run 0 --version
@@ -167,4 +129,4 @@ if [ -w /dev/full ]; then
     [ $? = 1 ] || complain "info on a full disk does not fail"
     grep -q "cannot write" "$err" || complain "info on a full disk says: $(cat "$err")"
 fi
-exit $failed
+finish

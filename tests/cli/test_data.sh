@@ -5,48 +5,8 @@
 #   test_data.sh DEQ CMAKE
 #
 # Files of others are read if DEQ_DATA says where they are.
-set -uo pipefail
-deq=$1 cmake=$2
-scratch=$(mktemp -d)
-trap 'rm -rf "$scratch"' EXIT
-out=$scratch/out err=$scratch/err
-failed=0
-
-complain() {
-    echo "FAILED: $*" >&2
-    failed=1
-}
-
-# Runs deq; keeps what it prints; complains unless it exits with the given code.
-run() { # exit code, arguments...
-    local wanted=$1 got=0
-    shift
-    ran="deq $*"
-    "$deq" "$@" >"$out" 2>"$err" || got=$?
-    [ "$got" = "$wanted" ] || complain "$ran: exit code $got, expected $wanted: $(cat "$err")"
-    if [ "$wanted" = 0 ]; then
-        [ ! -s "$err" ] || complain "$ran: wrote to stderr: $(cat "$err")"
-    else
-        [ ! -s "$out" ] || complain "$ran: wrote to stdout: $(cat "$out")"
-    fi
-}
-
-says() { # stream, text that it must contain
-    grep -qF -- "$2" "$1" || complain "$ran: '$2' is not in: $(head -40 "$1")"
-}
-
-# The value of a key (as CMake names them: words of a path) in what was printed.
-cat >"$scratch/json.cmake" <<'SCRIPT'
-file(READ "${FILE}" text)
-separate_arguments(KEYS)
-string(JSON value GET "${text}" ${KEYS})
-execute_process(COMMAND ${CMAKE_COMMAND} -E echo "${value}")
-SCRIPT
-holds() { # path, value
-    local value
-    value=$("$cmake" -DFILE="$out" -DKEYS="$1" -P "$scratch/json.cmake" 2>&1)
-    [ "$value" = "$2" ] || complain "$ran: $1 is $value, expected $2"
-}
+# shellcheck source=support.sh
+. "$(dirname "$0")/support.sh"
 
 # Prefix sums: the target is the running parity of the string, of every line.
 run 0 data make prefix-sums --size 40 --count 50 --seed 3
@@ -191,4 +151,4 @@ if [ -n "${DEQ_DATA:-}" ]; then
 else
     echo "SKIPPED: DEQ_DATA is not set: MNIST and CIFAR are not read"
 fi
-exit $failed
+finish

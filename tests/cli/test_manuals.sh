@@ -6,16 +6,8 @@
 #   test_manuals.sh DEQ
 #
 # man, mandoc, zsh and fish are asked if they are installed; it is said which were not.
-set -uo pipefail
-deq=$1
-scratch=$(mktemp -d)
-trap 'rm -rf "$scratch"' EXIT
-failed=0
-
-complain() {
-    echo "FAILED: $*" >&2
-    failed=1
-}
+# shellcheck source=support.sh
+. "$(dirname "$0")/support.sh"
 
 available() { # program
     command -v "$1" >/dev/null && return
@@ -115,4 +107,4 @@ offers deq completion '' <<<$'bash\nzsh\nfish'
 offers deq completion --color never z <<<zsh
 offers deq completion zsh '' <<<''
 offers deq help inf <<<info
-exit $failed
+finish

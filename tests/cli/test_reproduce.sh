@@ -3,16 +3,8 @@
 # deq reproduce wmv: every check holds with few draws, and what is printed is a function of the seed.
 #
 #   test_reproduce.sh DEQ
-set -uo pipefail
-deq=$1
-scratch=$(mktemp -d)
-trap 'rm -rf "$scratch"' EXIT
-failed=0
-
-complain() {
-    echo "FAILED: $*" >&2
-    failed=1
-}
+# shellcheck source=support.sh
+. "$(dirname "$0")/support.sh"
 
 "$deq" reproduce wmv --draws 5000 >"$scratch/text" 2>"$scratch/err" ||
     complain "exit code $?: $(cat "$scratch/err")"
@@ -26,4 +18,4 @@ cmp -s "$scratch/one" "$scratch/two" || complain "the number of threads changes 
 
 "$deq" reproduce wmv --draws 1 >"$scratch/text" 2>"$scratch/err"
 [ $? = 2 ] || complain "one draw is not refused: $(cat "$scratch/err")"
-exit $failed
+finish

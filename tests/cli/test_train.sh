@@ -4,30 +4,9 @@
 # same weights; every command does what its help says; mistakes are told with their place.
 #
 #   test_train.sh DEQ
-set -uo pipefail
-deq=$1
-scratch=$(mktemp -d)
-trap 'rm -rf "$scratch"' EXIT
+# shellcheck source=support.sh
+. "$(dirname "$0")/support.sh"
 cd "$scratch" || exit 1
-out=$scratch/out err=$scratch/err
-failed=0
-
-complain() {
-    echo "FAILED: $*" >&2
-    failed=1
-}
-
-run() { # exit code, arguments...
-    local wanted=$1 got=0
-    shift
-    ran="deq $*"
-    "$deq" "$@" >"$out" 2>"$err" || got=$?
-    [ "$got" = "$wanted" ] || complain "$ran: exit code $got, expected $wanted: $(cat "$err")"
-}
-
-says() { # stream, text that it must contain
-    grep -qF -- "$2" "$1" || complain "$ran: '$2' is not in: $(cat "$1")"
-}
 
 cat >small.yaml <<'YAML'
 data: { size: 8, count: 200, test_count: 20 }
@@ -41,7 +20,7 @@ YAML
 weights() { # run, file
     "$deq" convert --no-metadata --force "$1/checkpoints/last.safetensors" "$2" >/dev/null
 }
-run 0 train small.yaml --out whole --quiet --threads 2
+try 0 train small.yaml --out whole --quiet --threads 2
 says "$out" "whole/report.html"
 weights whole whole.safetensors || complain "the whole run has no checkpoint"
 how=(train small.yaml --out killed)
@@ -54,7 +33,7 @@ for ((part = 0; part < 12; part++)); do
     wait $child 2>/dev/null
     if [ -f killed/config.yaml ]; then how=(train --resume --out killed); fi
 done
-run 0 "${how[@]}" --quiet --threads 2
+try 0 "${how[@]}" --quiet --threads 2
 weights killed killed.safetensors || complain "the killed run has no checkpoint"
 cmp -s whole.safetensors killed.safetensors ||
     complain "after $kills kills the weights differ from those of the whole run"
@@ -81,7 +60,7 @@ run 0 eval whole --size 16 -n 4 -n 20 --last
 says "$out" "size 16"
 run 0 eval whole --json
 says "$out" '"accuracy"'
-run 4 eval whole --size 64 --at-least 1
+try 4 eval whole --size 64 --at-least 1
 run 0 eval whole/checkpoints/best.safetensors
 run 0 predict whole 0110 1010101
 says "$out" "0110 -> "
@@ -90,9 +69,9 @@ says "$out" '"wrong"'
 printf '0101\n\n111\n' >lines
 "$deq" predict whole - <lines >"$out" 2>"$err" || complain "predict from standard input"
 [ "$(wc -l <"$out")" = 2 ] || complain "two lines give two predictions: $(cat "$out")"
-run 0 audit whole --batch 2 --repeats 1
+try 0 audit whole --batch 2 --repeats 1
 says "$out" "phantom neumann"
-run 0 audit whole --batch 2 --repeats 1 --json
+try 0 audit whole --batch 2 --repeats 1 --json
 run 0 train --print-config --set training.batch=7
 says "$out" "batch: 7  # examples of a step"
 cp "$out" printed.yaml
@@ -102,7 +81,7 @@ run 0 train --list-settings
 says "$out" "solver.anderson.depth"
 
 # A maze, and its picture.
-run 0 train --out maze --quiet --set data.source=mazes --set model.family=maze --set data.count=20 \
+try 0 train --out maze --quiet --set data.source=mazes --set model.family=maze --set data.count=20 \
     --set data.test_count=2 --set training.batch=4 --set training.steps=2 \
     --set model.recurrent.width=4 --set solver.max_iter=3 --set evaluation.batch=2
 run 0 predict maze --example 0 --out solved.png
@@ -128,5 +107,4 @@ run 3 eval lines
 run 2 predict whole
 run 3 predict whole 0120
 run 2 predict whole --example 100000
-
-exit $failed
+finish
