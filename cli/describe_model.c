@@ -30,25 +30,37 @@ static json_t *weights_json(deq_parameters *p, bool statistics)
     return rows;
 }
 
-/* Sums over the names up to their first dot, in order. */
+/* The row of a part, new if there is none. */
+static json_t *part_row(json_t *rows, const char *part)
+{
+    json_t *row;
+    size_t i;
+    json_array_foreach(rows, i, row)
+    {
+        if (strcmp(json_string_value(json_object_get(row, "part")), part) == 0) return row;
+    }
+    row = json_object();
+    json_put(row, "part", json_text(part));
+    json_push(rows, row);
+    return row;
+}
+
+static void count_up(json_t *row, const char *key, int64_t more)
+{
+    json_put(row, key, json_integer(json_integer_value(json_object_get(row, key)) + more));
+}
+
+/* Sums over the names up to their first dot. */
 static json_t *parts_json(deq_parameters *p)
 {
-    json_t *rows = json_array(), *row = NULL;
-    char last[128] = "";
-    int64_t tensors = 0, elements = 0;
+    json_t *rows = json_array();
     for (int k = 0; k < deq_parameters_count(p); k++) {
         const deq_parameter_info info = deq_parameters_info(p, k);
         char part[128];
         snprintf(part, sizeof part, "%.*s", (int)strcspn(info.name, "."), info.name);
-        if (!row || strcmp(part, last) != 0) {
-            row = json_object();
-            json_push(rows, row);
-            snprintf(last, sizeof last, "%s", part);
-            tensors = elements = 0;
-        }
-        json_put(row, "part", json_text(part));
-        json_put(row, "tensors", json_integer(++tensors));
-        json_put(row, "elements", json_integer(elements += info.count));
+        json_t *row = part_row(rows, part);
+        count_up(row, "tensors", 1);
+        count_up(row, "elements", info.count);
     }
     return rows;
 }
