@@ -53,6 +53,10 @@ static deq_status get_program(model_program **out, deq_run *run, int which)
 {
     *out = &run->programs[which];
     if (run->compiled[which]) return DEQ_OK;
+    if (run->compiled[PROGRAM_PRETRAIN]) { /* it is over; an unrolled network holds much memory */
+        deq_model_program_free(&run->programs[PROGRAM_PRETRAIN]);
+        run->compiled[PROGRAM_PRETRAIN] = false;
+    }
     step_variant variant = { .pretraining = which == PROGRAM_PRETRAIN,
                              .penalty = which == PROGRAM_PENALTY,
                              .depth = run->config.training.depth.count > 0 ? &run->depth : NULL,
