@@ -167,12 +167,12 @@ static void *work(void *user)
 {
     worker *w = user;
     deq_loader *l = w->loader;
-    slot *s;
 
     (void)pthread_mutex_lock(&l->lock);
     for (;;) {
+        slot *s = NULL;
         while (!l->stop && !(s = claim(l))) (void)pthread_cond_wait(&l->freed, &l->lock);
-        if (l->stop) break;
+        if (!s) break;
         (void)pthread_mutex_unlock(&l->lock);
         const deq_status status = make_batch(w, s);
         (void)pthread_mutex_lock(&l->lock);
