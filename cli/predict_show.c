@@ -72,12 +72,15 @@ static void show_classes(use *u, const char *name, int64_t classes, const deq_pr
         above = found->logits[best];
         last = best;
         double p = exp(above - most) / sum;
+        char class_name[256];
+        deq_trained_class_name(u->model, best, class_name, sizeof class_name);
         if (!row) {
-            printf("  class %-4lld %6.2f %%\n", (long long)best, 100 * p);
+            printf("  %6.2f %%  %s\n", 100 * p, class_name);
             continue;
         }
         json_t *item = json_object();
         json_put(item, "class", json_integer(best));
+        json_put(item, "name", json_text(class_name));
         json_put(item, "probability", json_number(p));
         json_push(list, item);
     }

@@ -148,6 +148,24 @@ deq_status deq_checkpoint_config(deq_config *config, deq_example_form *form, deq
     return DEQ_OK;
 }
 
+/* One name a line.  Names with line ends stay out: no subfolder of sense has one. */
+static deq_status put_classes(deq_archive *a, deq_context *ctx, const training_state *s)
+{
+    text_buffer t = { .ctx = ctx };
+    int64_t classes = s->data ? deq_dataset_form(s->data).classes : 0;
+    bool ok = true;
+    for (int64_t k = 0; k < classes && ok; k++) {
+        char name[256];
+        deq_dataset_class_name(s->data, k, name, sizeof name);
+        name[strcspn(name, "\r\n")] = 0;
+        ok = append(&t, name, strlen(name)) && append(&t, "\n", 1);
+    }
+    deq_status status = ok ? DEQ_OK : DEQ_ERR_NOMEM;
+    if (ok && t.data) status = deq_archive_set_metadata(a, "deq.classes", t.data);
+    deq_release(ctx, t.data, t.capacity);
+    return status;
+}
+
 /* ---- vectors ---- */
 
 static deq_type vector_type(deq_parameters *p)
@@ -214,6 +232,7 @@ deq_status deq_checkpoint_write(deq_context *ctx, const char *path, const traini
     if (status == DEQ_OK) status = deq_weights_save(a, s->weights, "model.");
     if (status == DEQ_OK) status = put_vectors(a, s);
     if (status == DEQ_OK) status = put_config(a, ctx, s);
+    if (status == DEQ_OK) status = put_classes(a, ctx, s);
     if (status == DEQ_OK) status = put_counters(a, &s->counters);
     if (status == DEQ_OK) status = deq_safetensors_write(a, path);
     deq_archive_free(a);

@@ -5,7 +5,7 @@
  *     model.NAME        every weight, parameters and buffers
  *     optimiser.NAME    the vectors of the optimiser's state
  *     average           the moving average of the parameters, if there is one
- *     metadata          the configuration and the counters below
+ *     metadata          the configuration, the names of the classes, and the counters below
  *
  * Vectors lie as in the parameter store, gaps included.
  */
@@ -31,6 +31,7 @@ typedef struct counters {
 typedef struct training_state {
     const deq_config *config;
     deq_example_form form;
+    const deq_dataset *data; /* names the classes; NULL: they stay without names */
     deq_weights *weights;
     deq_optimiser *optimiser; /* NULL: only the weights are wanted */
     void *average;            /* NULL: there is none */

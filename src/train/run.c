@@ -297,6 +297,7 @@ deq_status deq_run_save(deq_run *run, const char *name)
     run->counters.events_bytes = deq_tensorboard_bytes(run->journal.events);
     training_state s = { .config = &run->config,
                          .form = run->form,
+                         .data = run->data.train,
                          .weights = run->weights,
                          .optimiser = run->optimiser,
                          .average = run->average,

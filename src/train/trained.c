@@ -62,6 +62,8 @@ static deq_status load_run(deq_trained *t, deq_archive *a, const deq_config *con
     if (t->config.evaluation.average && deq_archive_find(a, "average"))
         s.average = deq_parameters_values(p, -1);
     DEQ_TRY(deq_checkpoint_restore(t->ctx, a, t->path, &s));
+    const char *classes = deq_archive_metadata(a, "deq.classes");
+    if (classes && !(t->classes = deq_strdup(t->ctx, classes))) return DEQ_ERR_NOMEM;
     t->steps = s.counters.step;
     return DEQ_OK;
 }
@@ -114,6 +116,7 @@ void deq_trained_free(deq_trained *t)
 {
     if (!t) return;
     if (!t->borrowed) deq_weights_free(t->weights);
+    if (t->classes) deq_release(t->ctx, t->classes, strlen(t->classes) + 1);
     deq_release(t->ctx, t, sizeof *t);
 }
 
@@ -125,6 +128,16 @@ deq_config *deq_trained_config(deq_trained *t)
 deq_weights *deq_trained_weights(deq_trained *t)
 {
     return t->weights;
+}
+
+void deq_trained_class_name(const deq_trained *t, int64_t class_, char *buffer, size_t size)
+{
+    const char *name = t->classes;
+    for (int64_t k = 0; name && *name && k < class_; k++) name = strchr(name, '\n') + 1;
+    if (name && *name)
+        snprintf(buffer, size, "%.*s", (int)strcspn(name, "\n"), name);
+    else
+        snprintf(buffer, size, "%lld", (long long)class_);
 }
 
 int64_t deq_trained_steps(const deq_trained *t)

@@ -13,6 +13,7 @@ struct deq_trained {
     deq_weights *weights;
     bool borrowed; /* the weights are a run's */
     int64_t steps;
+    char *classes; /* names, each ended by a line end; NULL: there are none */
     char path[DEQ_CONFIG_TEXT];
 };
 

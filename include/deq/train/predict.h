@@ -57,6 +57,17 @@ DEQ_API int64_t deq_trained_steps(const deq_trained *t);
 /** The file that its weights were read from. @param t a model. @return lives as long as it does. */
 DEQ_API const char *deq_trained_path(const deq_trained *t);
 
+/**
+ * The name of a class, as the training data had it; its number if they had none.
+ *
+ * @param t      a model.
+ * @param class_ 0, 1, ...
+ * @param buffer receives the name, cut if too long.
+ * @param size   of buffer.
+ */
+DEQ_API void deq_trained_class_name(const deq_trained *t, int64_t class_, char *buffer,
+                                    size_t size);
+
 /** A program that applies a model to batches of one form. */
 typedef struct deq_predictor deq_predictor;
 
