@@ -1,6 +1,7 @@
 #!/bin/sh
 # SPDX-License-Identifier: MIT
-# Each public header compiles alone, as strict C11 and as C++.
+# Each public header compiles alone, as strict C11 and as C++, and is reached from deq.h or from one of
+# those that stand apart.
 #
 #   check_headers.sh INCLUDE_DIR CC [CXX]
 set -u
@@ -21,5 +22,14 @@ for path in $(find "$include_dir" -name '*.h' | sort); do
     header=${path#"$include_dir"/}
     check "$header" "$cc" -std=c11 -Wstrict-prototypes -x c
     [ -z "$cxx" ] || check "$header" "$cxx" -std=c++11 -x c++
+done
+
+# "main.o: .../deq/deq.h .../deq/audit.h \\" and so on, as lines of names.
+reached=$(printf '#include <deq/%s.h>\n' deq io data model report train vote |
+    "$cc" -std=c11 -I"$include_dir" -M -x c - | tr -s ' \\' '\n\n' | grep "^$include_dir/deq/" | sort -u)
+for path in $(find "$include_dir" -name '*.h' | sort); do
+    printf '%s\n' "$reached" | grep -qxF "$path" && continue
+    echo "FAILED: ${path#"$include_dir"/} is not reached from deq.h, io.h, data.h, model.h, report.h, train.h, vote.h" >&2
+    failed=1
 done
 exit $failed
