@@ -244,8 +244,8 @@ static void the_separator_is_found_in_the_first_line(void **state)
 {
     (void)state;
     static const char *texts[] = { "a;b,c\n1,2;3", "a\tb,c;d\n", "\"a,b\";c\n1;2", "a\n1,2\n",
-                                   "\xef\xbb\xbf"
-                                   "a;b" };
+                                   ("\xef\xbb\xbf"
+                                    "a;b") };
     static const size_t counts[] = { 2, 2, 2, 1, 2 };
     deq_csv_options o = deq_csv_defaults();
     deq_context *ctx;
