@@ -65,6 +65,8 @@
     { .name = "class-prior", .kind = VALUE_CHOICE, .choices = vote_priors, .initial = "auto",      \
       .help = "probabilities of the labels; auto: free (estimated) for dawid_skene, else\n"        \
               "uniform" },                                                                         \
+    { .name = "prior-smoothing", .kind = VALUE_REAL, .low = 0, .high = INFINITY,                   \
+      .initial = "1", .help = "added to each label's count where the class prior is free" },       \
     { .name = "beta", .kind = VALUE_TEXT, .argument = "A,B", .initial = "1,1",                     \
       .help = "prior of accuracies, Beta(A,B), for gold and one_coin" },                                 \
     { .name = "empirical-bayes", .help = "gold: choose that prior by the workers' counts" },       \

@@ -88,6 +88,7 @@ static int put_bounds(json_t *result, reckoning *r)
     json_t *o = json_object();
     const int code = fail_status(r->s.a, r->s.ctx,
                                  deq_vote_bounds(&b, r->s.ctx, r->s.n, r->s.p ? r->s.p : r->s.t));
+    json_put(o, "on_the_error", json_string(r->s.p ? "optimal" : "believed"));
     json_put(o, "bhattacharyya_low", json_number(b.bhattacharyya_low));
     json_put(o, "bhattacharyya_high", json_number(b.bhattacharyya_high));
     json_put(o, "bhattacharyya", json_number(exp(b.log_bhattacharyya)));
@@ -95,7 +96,7 @@ static int put_bounds(json_t *result, reckoning *r)
     json_put(o, "potential_low", json_number(b.potential_low));
     json_put(o, "potential_high", json_number(b.potential_high));
     json_put(o, "best_source", json_number(b.best_source));
-    json_put(result, r->s.p ? "bounds on the optimal error" : "bounds on the believed error", o);
+    json_put(result, "bounds", o);
     return code;
 }
 

@@ -57,6 +57,7 @@ int estimate_options(deq_estimate_options *o, voting *s)
     o->max_iter = (int)argument_integer(a, "max-iter");
     o->tolerance = argument_real(a, "tolerance");
     o->class_prior = priors[argument_choice(a, "class-prior")];
+    o->prior_smoothing = argument_real(a, "prior-smoothing");
     o->smoothing = argument_real(a, "smoothing");
     o->restarts = (int)argument_integer(a, "restarts");
     o->seed = (uint64_t)argument_integer(a, "seed");

@@ -71,8 +71,8 @@ static int run(const arguments *a)
         code = check_on_gold(&k, &s, &b, (int)argument_integer(a, "folds"),
                              (int)argument_integer(a, "bins"));
     }
-    if (code == CLI_OK) code = print_result(a, result_of(&s, &b, &k));
     if (code == CLI_OK && argument_given(a, "report")) code = save_vote_report(&s, &b, &k, NULL, 0);
+    if (code == CLI_OK) code = print_result(a, result_of(&s, &b, &k));
     if (code == CLI_OK) code = check_limit(&s, &k);
     free_belief(&b);
     voting_close(&s);

@@ -100,25 +100,36 @@ static void write_short(sheet *out, void *user)
     }
 }
 
-/* --methods A,B,...: NULL for all. */
-static int choose(deq_aggregation methods[DEQ_AGGREGATION_COUNT], int *n, voting *s)
+static const char *method_at(const void *set, int i)
 {
-    const char *list = argument_text(s->a, "methods");
+    return ((const char *const *)set)[i];
+}
+
+/* --methods A,B,...: none for all. */
+static int choose(deq_aggregation methods[DEQ_AGGREGATION_COUNT], int *n, const arguments *a)
+{
+    const char *list = argument_text(a, "methods");
     *n = 0;
     while (list && *list) {
         char name[64];
+        int m = 0;
         const size_t length = strcspn(list, ",");
         snprintf(name, sizeof name, "%.*s", (int)(length < 63 ? length : 63), list);
-        deq_aggregation m;
-        if (deq_aggregation_find(&m, s->ctx, name) != DEQ_OK)
-            return fail(CLI_USAGE, s->a->path, "option '--methods': %s", deq_last_error(s->ctx));
+        while (m < DEQ_AGGREGATION_COUNT &&
+               strcmp(name, deq_aggregation_name((deq_aggregation)m)) != 0)
+            m++;
+        if (m == DEQ_AGGREGATION_COUNT) {
+            const char *near = nearest_name(name, method_at, vote_methods + 1);
+            return fail(CLI_USAGE, a->path, "option '--methods': unknown method '%s'%s%s%s", name,
+                        near ? "; did you mean '" : "", near ? near : "", near ? "'?" : "");
+        }
         for (int i = 0; i < *n; i++)
-            if (methods[i] == m)
-                return fail(CLI_USAGE, s->a->path, "option '--methods': %s is there twice", name);
-        methods[(*n)++] = m;
+            if ((int)methods[i] == m)
+                return fail(CLI_USAGE, a->path, "option '--methods': %s is there twice", name);
+        methods[(*n)++] = (deq_aggregation)m;
         list += length + (list[length] == ',');
     }
-    if (list && *n == 0) return fail(CLI_USAGE, s->a->path, "option '--methods': an empty list");
+    if (list && *n == 0) return fail(CLI_USAGE, a->path, "option '--methods': an empty list");
     return CLI_OK;
 }
 
@@ -160,7 +171,7 @@ static int compare(comparing *c)
     deq_estimate_options e;
     deq_compare_options o = deq_compare_defaults();
     progress p;
-    int n, code = choose(methods, &n, s);
+    int n, code = choose(methods, &n, s->a);
     if (code == CLI_OK) code = estimate_options(&e, s);
     if (code != CLI_OK) return code;
     e.gold = NULL;
@@ -195,12 +206,16 @@ static int run(const arguments *a)
 {
     voting s;
     comparing c = { .s = &s };
-    int code = check_formats(a);
+    deq_aggregation methods[DEQ_AGGREGATION_COUNT];
+    int n, code = check_formats(a);
     if (code == CLI_OK && argument_integer(a, "folds") == 1)
         code = fail(CLI_USAGE, a->path, "option '--folds': 2 or more, or 0: trust from all gold");
+    if (code == CLI_OK) code = choose(methods, &n, a);
     if (code != CLI_OK) return code;
     code = voting_open(&s, a);
     if (code == CLI_OK) code = compare(&c);
+    if (code == CLI_OK && argument_given(a, "report"))
+        code = save_vote_report(&s, NULL, NULL, c.lines, c.n);
     if (code == CLI_OK) {
         const bool full = argument_flag(a, "json") || argument_flag(a, "csv");
         json_t *o = votes_json(&s);
@@ -211,8 +226,6 @@ static int run(const arguments *a)
                                  full ? align : "lrrrrlllrrr", full ? write_lines : write_short,
                                  &c);
     }
-    if (code == CLI_OK && argument_given(a, "report"))
-        code = save_vote_report(&s, NULL, NULL, c.lines, c.n);
     voting_close(&s);
     return code;
 }

@@ -147,10 +147,9 @@ static json_t *summary(const voting *s, const vote_belief *b, const vote_check *
     return o;
 }
 
-static int write_files(voting *s, const vote_belief *b, const task_columns *c, worker_rows *rows)
+static int write_files(voting *s, const task_columns *c, worker_rows *rows)
 {
     int code = CLI_OK;
-    (void)b;
     if (argument_given(s->a, "out"))
         code = write_rows(s->a, argument_text(s->a, "out"), c->titles, c->align, write_tasks, rows);
     if (code == CLI_OK && argument_given(s->a, "workers"))
@@ -165,7 +164,7 @@ static int show(voting *s, const vote_belief *b, const vote_check *k)
     task_columns c;
     const bool full = argument_flag(s->a, "json") || argument_flag(s->a, "csv");
     task_columns_make(&c, s->votes);
-    int code = write_files(s, b, &c, &rows);
+    int code = write_files(s, &c, &rows);
     if (code == CLI_OK && argument_given(s->a, "out") && !argument_flag(s->a, "csv"))
         code = print_result(s->a, summary(s, b, k));
     else if (code == CLI_OK)
@@ -207,7 +206,7 @@ static int run(const arguments *a)
 {
     voting s;
     vote_belief b = { 0 };
-    vote_check k;
+    vote_check k = { 0 };
     int code = check_usage(a);
     if (code != CLI_OK) return code;
     if (argument_flag(a, "stream")) return decide_stream(a);
@@ -218,9 +217,9 @@ static int run(const arguments *a)
         warn_of_trust(&s, &b);
         code = check(&k, &s, &b);
     }
-    if (code == CLI_OK) code = show(&s, &b, &k);
     if (code == CLI_OK && argument_given(a, "report"))
         code = save_vote_report(&s, &b, k.done ? &k : NULL, NULL, 0);
+    if (code == CLI_OK) code = show(&s, &b, &k);
     free_belief(&b);
     voting_close(&s);
     return code;

@@ -273,8 +273,6 @@ static int read_gold(voting *s)
 static int read_prior(voting *s)
 {
     deq_table_options o;
-    if (knows_option(s->a, "class-prior") && argument_given(s->a, "class-prior"))
-        return fail(CLI_USAGE, s->a->path, "--prior gives what --class-prior would choose");
     const int code = table_options(&o, s->a, "prior-columns");
     if (code != CLI_OK) return code;
     s->prior = must_alloc((size_t)s->v.n_labels * sizeof *s->prior);
@@ -292,9 +290,12 @@ static int read_costs(voting *s)
         deq_vote_read_costs(s->cost, s->votes, vote_path(argument_text(s->a, "cost")), NULL));
 }
 
-/* Columns of a file that is not given would be ignored. */
-static int check_columns(const arguments *a)
+/* What stands on the command line, before anything is read.  Columns of a file that is not given would be
+ * ignored. */
+static int check_usage(const arguments *a)
 {
+    double pair[2];
+    deq_table_options o;
     static const char *const needs[][2] = { { "gold-columns", "gold" },
                                             { "prior-columns", "prior" },
                                             { "trust-columns", "trust" },
@@ -302,13 +303,17 @@ static int check_columns(const arguments *a)
     for (int i = 0; i < LENGTH(needs); i++)
         if (given(a, needs[i][0]) && !given(a, needs[i][1]))
             return fail(CLI_USAGE, a->path, "--%s needs --%s", needs[i][0], needs[i][1]);
-    return CLI_OK;
+    if (given(a, "prior") && given(a, "class-prior"))
+        return fail(CLI_USAGE, a->path, "--prior gives what --class-prior would choose");
+    int code = knows_option(a, "beta") ? split_pair(pair, a, "beta") : CLI_OK;
+    if (code == CLI_OK && knows_option(a, "missing-trust")) code = missing_options(&o, a);
+    return code;
 }
 
 int voting_open(voting *s, const arguments *a)
 {
     *s = (voting){ .a = a, .path = argument_text(a, "VOTES"), .warnings = json_array() };
-    int code = check_columns(a);
+    int code = check_usage(a);
     if (code == CLI_OK) code = open_context(&s->ctx, a);
     if (code == CLI_OK) code = read_votes(s);
     if (code != CLI_OK) return code;

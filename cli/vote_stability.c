@@ -20,7 +20,9 @@ typedef struct simulation {
 
 static const char *const rules[] = { "posterior", "frequency", NULL };
 
-static const char *const titles[] = { "beta",
+static const char *const titles[] = { "law",
+                                      "a",
+                                      "b",
                                       "n",
                                       "gold",
                                       "believed",
@@ -61,13 +63,16 @@ static int set_options(simulation *m)
     return CLI_OK;
 }
 
-static void add_row(simulation *m, const char *beta, int64_t n, const char *gold,
+/* beta: NULL where each source has a law of its own. */
+static void add_row(simulation *m, const double *beta, int64_t n, int64_t gold,
                     const deq_vote_stability_result *r)
 {
     json_t *row = json_object();
-    json_put(row, "beta", json_string(beta));
+    json_put(row, "law", json_string(beta ? "beta" : "posterior"));
+    json_put(row, "a", json_number(beta ? beta[0] : NAN));
+    json_put(row, "b", json_number(beta ? beta[1] : NAN));
     json_put(row, "n", json_integer(n));
-    json_put(row, "gold", json_string(gold));
+    json_put(row, "gold", json_integer(gold));
     json_put(row, "believed", json_number(r->believed.mean));
     json_put(row, "actual", json_number(r->actual.mean));
     json_put(row, "excess", json_number(r->excess.mean));
@@ -89,16 +94,13 @@ static int simulate(simulation *m, const double beta[2], int64_t n, int64_t gold
     double *a = must_alloc((size_t)n * sizeof *a), *b = must_alloc((size_t)n * sizeof *b);
     int64_t *golds = must_alloc((size_t)n * sizeof *golds);
     deq_vote_stability_result r;
-    char law[64], answers[32];
     for (int64_t i = 0; i < n; i++) {
         a[i] = beta[0];
         b[i] = beta[1];
         golds[i] = gold;
     }
     const deq_status status = deq_vote_stability(&r, m->ctx, n, a, b, golds, &m->options);
-    snprintf(law, sizeof law, "%g,%g", beta[0], beta[1]);
-    snprintf(answers, sizeof answers, "%lld", (long long)gold);
-    if (status == DEQ_OK) add_row(m, law, n, answers, &r);
+    if (status == DEQ_OK) add_row(m, beta, n, gold, &r);
     free(a);
     free(b);
     free(golds);
@@ -208,7 +210,6 @@ static int simulate_workers(simulation *m, const char *path)
     const arguments *a = m->a;
     counts c = { 0 };
     double beta[2];
-    char gold[32];
     if (argument_given(a, "n") || argument_given(a, "assumed") || values_of(a, "gold") > 1 ||
         values_of(a, "beta") > 1)
         return fail(CLI_USAGE, a->path,
@@ -219,8 +220,7 @@ static int simulate_workers(simulation *m, const char *path)
         deq_vote_stability_result r;
         code = fail_status(a, m->ctx,
                            deq_vote_stability(&r, m->ctx, c.n, c.a, c.b, c.gold, &m->options));
-        snprintf(gold, sizeof gold, "%lld", (long long)integer_at(a, "gold", 0));
-        if (code == CLI_OK) add_row(m, "posterior", c.n, gold, &r);
+        if (code == CLI_OK) add_row(m, NULL, c.n, integer_at(a, "gold", 0), &r);
     }
     free(c.a);
     free(c.b);
@@ -252,7 +252,8 @@ static int show(simulation *m)
     json_t *result = json_object();
     json_put(result, "draws", json_integer(m->options.draws));
     json_put(result, "rule", json_string(rules[argument_choice(m->a, "rule")]));
-    return print_rows_result(m->a, result, "settings", titles, "lrrrrrrrrrrrrl", write_rows_csv, m);
+    return print_rows_result(m->a, result, "settings", titles, "lrrrrrrrrrrrrrrl", write_rows_csv,
+                             m);
 }
 
 static int run(const arguments *a)

@@ -37,10 +37,11 @@ typedef struct stream {
 /* Whatever else the command could do needs all votes at once. */
 static int check_usage(const arguments *a)
 {
-    static const char *const no[] = { "gold",      "models",      "empirical-bayes", "workers",
-                                      "report",    "rows",        "solver",          "max-iter",
-                                      "tolerance", "class-prior", "smoothing",       "restarts",
-                                      "folds" };
+    static const char *const no[] = { "gold",        "models",    "empirical-bayes",
+                                      "workers",     "report",    "rows",
+                                      "solver",      "max-iter",  "tolerance",
+                                      "class-prior", "smoothing", "prior-smoothing",
+                                      "restarts",    "folds" };
     for (int i = 0; i < LENGTH(no); i++)
         if (argument_given(a, no[i]))
             return fail(CLI_USAGE, a->path, "--%s is not for --stream", no[i]);
