@@ -132,6 +132,7 @@ bool knows_option(const arguments *a, const char *name);
 /* "A,B" into n texts, or n positive numbers. */
 int split_names(const char **names, int n, const arguments *a, const char *which);
 int split_pair(double pair[2], const arguments *a, const char *which);
+int parse_pair(double pair[2], const arguments *a, const char *which, const char *text);
 int table_options(deq_table_options *o, const arguments *a, const char *which);
 /* How --missing-trust says it. */
 int missing_options(deq_table_options *o, const arguments *a);

@@ -93,7 +93,11 @@ int split_names(const char **names, int n, const arguments *a, const char *which
 
 int split_pair(double pair[2], const arguments *a, const char *which)
 {
-    const char *text = argument_text(a, which);
+    return parse_pair(pair, a, which, argument_text(a, which));
+}
+
+int parse_pair(double pair[2], const arguments *a, const char *which, const char *text)
+{
     char *end = NULL;
     pair[0] = strtod(text, &end);
     bool fine = end != text && *end == ',' && pair[0] > 0 && isfinite(pair[0]);

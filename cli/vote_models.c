@@ -208,9 +208,8 @@ static void find_columns(columns *c, const deq_csv_row *header)
     c->classes = must_alloc(header->count * sizeof *c->classes);
     for (size_t i = 0; i < header->count; i++) {
         text_buffer name = { 0 };
-        put(&name, header->fields[i]);
-        put(&name, ""); /* an empty name has memory too */
-        c->classes[i] = name.bytes ? name.bytes : strcpy(must_alloc(1), "");
+        put_format(&name, "%s", *header->fields[i] ? header->fields[i] : "-");
+        c->classes[i] = name.bytes;
         for (int k = 0; k < LENGTH(tasks); k++)
             if (c->task == SIZE_MAX && strcmp(header->fields[i], tasks[k]) == 0) c->task = i;
         for (int k = 0; k < LENGTH(labels); k++)
@@ -376,7 +375,7 @@ static int gold_of_array(voting *s, const char *path, const deq_archive_tensor *
 int read_gold_array(voting *s, const char *path)
 {
     static const char *const usual[] = { "y", "label", "labels", "target", "gold", NULL };
-    const char *named[1];
+    const char *named[1] = { NULL };
     const deq_archive_tensor *t = NULL;
     deq_archive *archive = NULL;
     if (argument_given(s->a, "gold-columns")) {

@@ -50,12 +50,14 @@ static int add_pairs(json_t *result, const found *f, const deq_vote_correctness_
     json_t *rows = json_array();
     int code = CLI_OK;
     for (int k = 0; k < argument_count(a, "pair") && code == CLI_OK; k++) {
-        const char *text = argument_text_at(a, "pair", k), *comma = strchr(text, ',');
+        const char *text = argument_text_at(a, "pair", k);
+        const size_t first = strcspn(text, ",");
+        const char *second = text + first + (text[first] == ',');
         int64_t i, j;
         double mixed;
-        if (!comma) code = fail(CLI_USAGE, a->path, "option '--pair': expected two sources A,B");
-        if (code == CLI_OK) code = find_source(&i, f, text, (size_t)(comma - text));
-        if (code == CLI_OK) code = find_source(&j, f, comma + 1, strlen(comma + 1));
+        if (!*second) code = fail(CLI_USAGE, a->path, "option '--pair': expected two sources A,B");
+        if (code == CLI_OK) code = find_source(&i, f, text, first);
+        if (code == CLI_OK) code = find_source(&j, f, second, strlen(second));
         if (code != CLI_OK) break;
         code = fail_status(
             a, f->s.ctx,

@@ -145,7 +145,7 @@ static deq_status add_row(sources *s, file *f)
     if (f->worker == SIZE_MAX)
         put_format(&name, "%zu", i + 1);
     else
-        put_format(&name, "%s", f->row->fields[f->worker]);
+        put_format(&name, "%s", *f->row->fields[f->worker] ? f->row->fields[f->worker] : "-");
     s->names[i] = name.bytes;
     s->n++;
     return DEQ_OK;
@@ -175,8 +175,8 @@ static int read_file(sources *s, const char *path)
     o.detect = true;
     code = fail_status(s->a, s->ctx, deq_csv_open(&f.csv, s->ctx, vote_path(path), &o));
     if (code == CLI_OK) code = fail_status(s->a, s->ctx, deq_csv_next(&f.row, f.csv));
-    if (code == CLI_OK && !f.row) code = fail_about(CLI_DATA, s->a, path, "is empty");
-    if (code == CLI_OK) code = find_columns(&f, s->a, path);
+    if (code == CLI_OK)
+        code = f.row ? find_columns(&f, s->a, path) : fail_about(CLI_DATA, s->a, path, "is empty");
     if (code == CLI_OK) code = read_rows(s, &f);
     if (code == CLI_OK && s->n == 0) code = fail_about(CLI_DATA, s->a, path, "names no source");
     deq_csv_close(f.csv);

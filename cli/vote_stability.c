@@ -124,11 +124,7 @@ static int beta_at(double beta[2], const arguments *a, int i)
 {
     const char *text = argument_count(a, "beta") > 0 ? argument_text_at(a, "beta", i)
                                                      : argument_text(a, "beta");
-    char tail;
-    if (sscanf(text, "%lf,%lf%c", &beta[0], &beta[1], &tail) == 2 && beta[0] > 0 && beta[1] > 0 &&
-        isfinite(beta[0]) && isfinite(beta[1]))
-        return CLI_OK;
-    return fail(CLI_USAGE, a->path, "option '--beta': expected two positive numbers A,B");
+    return parse_pair(beta, a, "beta", text);
 }
 
 static int simulate_grid(simulation *m)

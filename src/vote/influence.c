@@ -30,7 +30,7 @@ typedef struct counter {
     deq_votes_view v;
     const double *cost;
     double *weight;   /* [n_workers], 0 where infinite; NULL with confusion matrices */
-    int8_t *sign;     /* [n_workers] of infinite weights, else 0 */
+    int32_t *sign;    /* [n_workers] of infinite weights, else 0 */
     double *evidence; /* [n_workers, vote, truth] log e; NULL with trust */
     double *prior;    /* [K], 0 for zeros */
     int8_t *excluded; /* [K]: prior zero */
