@@ -5,7 +5,8 @@
 
 #include "command.h"
 
-extern const command command_audit, command_bench, command_completion, command_convert, command_data, command_eval,
-    command_help, command_info, command_predict, command_reproduce, command_train, command_vote;
+extern const command command_audit, command_bench, command_completion, command_convert,
+    command_data, command_eval, command_help, command_info, command_predict, command_reproduce,
+    command_train, command_vote;
 
 #endif

@@ -148,11 +148,9 @@ const command command_vote_accuracy = {
     .description =
         "Sources answer one question with two answers, each right with its probability p, independently; the rule "
         "weighs them by the log-odds of their trust t. Three accuracies are told apart:\n"
-        "\n"
         "  believed   C(t,t): by whoever trusts t\n"
         "  actual     C(t,p): of the rule of t, when p is true\n"
         "  optimal    C(p,p): of the best rule\n"
-        "\n"
         "auto enumerates, meets in the middle or counts where that is exact, and otherwise bounds the "
         "error with certainty (lattice, fft, fourier); see docs/math/voting.md. The column bound says what "
         "error_low and error_high mean; certified ones include rounding.\n",

@@ -149,12 +149,12 @@ const command command_vote_sensitivity = {
     .name = "sensitivity",
     .summary = "compute what each source does to the accuracy of a vote",
     .description =
+        "The rule of deq vote accuracy, source by source:\n"
         "  pivot      dC(t,p)/dp: the probability that the others leave the decision to this source;\n"
         "             negative where its vote is reversed\n"
         "  influence  the same at p = 1/2 for this source\n"
         "  share      |pivot| as a part of the sum\n"
         "  trust_low, trust_high   trust may move between them before any decision changes\n"
-        "\n"
         "flip_radius is the least relative change of the weights, all at once, that changes a decision. "
         "With p the difference believed - actual stands beside its first order, the sum of pivot (t - p). "
         "Intervals and radius are known for up to 44 sources of different weights.\n",
