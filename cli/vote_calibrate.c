@@ -5,7 +5,7 @@
 
 #include <math.h>
 
-static json_t *bins_json(const deq_reliability_bin *bins, int n)
+static json_t *bins_json(const deq_vote_bin *bins, int n)
 {
     json_t *rows = json_array();
     for (int i = 0; i < n; i++) {

@@ -42,7 +42,7 @@ static void put_facts(vote_page *page, const voting *s, const vote_belief *b)
     if (b->info.solver != DEQ_AUTO) fact(page, "solver", "%s", deq_method_name(b->info.solver));
 }
 
-static page_bin *bins_of(const deq_reliability_bin *bins, int n)
+static page_bin *bins_of(const deq_vote_bin *bins, int n)
 {
     page_bin *out = must_alloc((size_t)(n ? n : 1) * sizeof *out);
     for (int i = 0; i < n; i++)

@@ -34,17 +34,17 @@ void deq_reliability_add(deq_reliability *r, double believed, double achieved)
     r->variance[i] += believed * (1 - believed);
 }
 
-double deq_reliability_end(deq_reliability_bin *bins, const deq_reliability *r)
+double deq_reliability_end(deq_vote_bin *bins, const deq_reliability *r)
 {
     double error = 0, n = 0;
 
     for (int i = 0; i < r->n_bins; i++) {
         const double count = (double)r->count[i], step = (1 - r->low) / r->n_bins;
-        bins[i] = (deq_reliability_bin){ .low = r->low + step * i,
-                                         .high = i + 1 < r->n_bins ? r->low + step * (i + 1) : 1,
-                                         .count = r->count[i],
-                                         .believed = count > 0 ? r->believed[i] / count : NAN,
-                                         .achieved = count > 0 ? r->achieved[i] / count : NAN };
+        bins[i] = (deq_vote_bin){ .low = r->low + step * i,
+                                  .high = i + 1 < r->n_bins ? r->low + step * (i + 1) : 1,
+                                  .count = r->count[i],
+                                  .believed = count > 0 ? r->believed[i] / count : NAN,
+                                  .achieved = count > 0 ? r->achieved[i] / count : NAN };
         error += fabs(r->achieved[i] - r->believed[i]);
         n += count;
     }

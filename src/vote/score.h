@@ -16,6 +16,6 @@ typedef struct deq_reliability {
 void deq_reliability_begin(deq_reliability *r, double low, int n_bins);
 void deq_reliability_add(deq_reliability *r, double believed, double achieved);
 /* Writes the bins; returns the calibration error, NaN without beliefs. */
-double deq_reliability_end(deq_reliability_bin *bins, const deq_reliability *r);
+double deq_reliability_end(deq_vote_bin *bins, const deq_reliability *r);
 
 #endif

@@ -21,12 +21,12 @@ extern "C" {
 #define DEQ_RELIABILITY_BINS 20
 
 /** One bin of a reliability diagram: beliefs in [low, high), the last one closed. */
-typedef struct deq_reliability_bin {
+typedef struct deq_vote_bin {
     double low, high; /**< of the belief */
     int64_t count;    /**< how many fell into it */
     double believed;  /**< their mean belief; NaN if empty */
     double achieved;  /**< share that came true (ties by their share); NaN if empty */
-} deq_reliability_bin;
+} deq_vote_bin;
 
 /** Posteriors against true labels. */
 typedef struct deq_vote_score {
@@ -41,7 +41,7 @@ typedef struct deq_vote_score {
     int chi_square_bins; /**< bins in that sum: degrees of freedom for beliefs not fitted to gold */
     double p_value;      /**< of chi_square */
     int n_bins;          /**< of the diagram: beliefs lie in [1/K, 1], in equal steps */
-    deq_reliability_bin bins[DEQ_RELIABILITY_BINS]; /**< the first n_bins are used */
+    deq_vote_bin bins[DEQ_RELIABILITY_BINS]; /**< the first n_bins are used */
 } deq_vote_score;
 
 /**
@@ -93,14 +93,14 @@ typedef struct deq_calibration {
     double believed_low;  /**< believed accuracy - 1.96 standard errors of what would be achieved if
                                the posteriors were right */
     double believed_high; /**< the same, + 1.96 */
-    double majority_accuracy;                          /**< the same tasks by majority */
-    int n_bins;                                        /**< of the following */
-    deq_reliability_bin workers[DEQ_RELIABILITY_BINS]; /**< votes on held-out gold tasks: trust of
+    double majority_accuracy;                   /**< the same tasks by majority */
+    int n_bins;                                 /**< of the following */
+    deq_vote_bin workers[DEQ_RELIABILITY_BINS]; /**< votes on held-out gold tasks: trust of
                                              their worker against share right, in [0, 1] */
-    double worker_calibration_error;                   /**< ECE of these */
-    deq_trust_prior prior;                             /**< of gold methods, last fold */
-    deq_estimate_info info;                            /**< of the last estimation; without trace */
-    double seconds;                                    /**< of all */
+    double worker_calibration_error;            /**< ECE of these */
+    deq_trust_prior prior;                      /**< of gold methods, last fold */
+    deq_estimate_info info;                     /**< of the last estimation; without trace */
+    double seconds;                             /**< of all */
 } deq_calibration;
 
 /**
