@@ -8,7 +8,8 @@ include_guard(GLOBAL)
 function(deq_instrument target)
   if(DEQ_SANITIZE)
     target_compile_options(${target} PRIVATE
-      -fsanitize=${DEQ_SANITIZE} -fno-sanitize-recover=all -fno-omit-frame-pointer)
+      -fsanitize=${DEQ_SANITIZE} -fno-sanitize-recover=all -fno-omit-frame-pointer
+      $<$<C_COMPILER_ID:Clang,AppleClang>:-Wno-pass-failed>) # checks keep loops from being vectorised
     target_link_options(${target} PRIVATE -fsanitize=${DEQ_SANITIZE})
   endif()
   if(DEQ_COVERAGE)

@@ -69,7 +69,9 @@ static inline bool is_name_byte(char c)
            (c && strchr("-_:.", c));
 }
 
-static inline const char *xml_name(char name[64], const char *at)
+/* name has 64 bytes.  The type does not say so: under the sanitizers gcc draws wrong conclusions
+ * from it. */
+static inline const char *xml_name(char *name, const char *at)
 {
     size_t n = 0;
 
