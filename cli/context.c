@@ -6,14 +6,47 @@
 #include "text.h"
 
 #include <stdarg.h>
+#include <string.h>
+
+/* A training run may warn at every step.  Warnings are alike if they are up to their first digit; of
+ * those that are alike the first three are printed, then every time their number is a power of ten. */
+enum { KINDS = 16, KIND_BYTES = 64, PRINTED = 3 };
+
+static int64_t count_alike(const char *message)
+{
+    static struct {
+        char text[KIND_BYTES];
+        int64_t count;
+    } kinds[KINDS];
+    const size_t length = strcspn(message, "0123456789");
+    const size_t n = length < KIND_BYTES - 1 ? length : KIND_BYTES - 1;
+    for (int i = 0; i < KINDS; i++) {
+        if (kinds[i].count == 0) memcpy(kinds[i].text, message, n); /* its end is zero already */
+        if (strncmp(kinds[i].text, message, n) == 0 && kinds[i].text[n] == 0)
+            return ++kinds[i].count;
+    }
+    return 1;
+}
+
+static bool is_power_of_ten(int64_t n)
+{
+    while (n % 10 == 0) n /= 10;
+    return n == 1;
+}
 
 static void log_warning(void *user, deq_log_level level, const char *message)
 {
     const arguments *a = user;
     if (level < DEQ_LOG_WARNING) return;
+    const int64_t alike = count_alike(message);
+    if (alike > PRINTED && !is_power_of_ten(alike)) return;
     text_buffer safe = { 0 };
     put_safe(&safe, message);
-    fail(CLI_OK, a->path, "warning: %s", text_string(&safe));
+    if (alike > PRINTED)
+        fail(CLI_OK, a->path, "warning: %s (%lld like this so far)", text_string(&safe),
+             (long long)alike);
+    else
+        fail(CLI_OK, a->path, "warning: %s", text_string(&safe));
     text_free(&safe);
 }
 

@@ -403,6 +403,7 @@ deq_config deq_config_defaults(void)
     c.model.classes = 0;
     c.model.multiscale = deq_multiscale_defaults(c.preset);
     c.equilibrium = deq_equilibrium_defaults();
+    c.equilibrium.adjoint.rtol = 1e-3; /* f32 does not reach the default of the library */
     c.correction = deq_correction_defaults(DEQ_CORRECTION_EXPONENTIAL);
     c.penalty = (deq_penalty_config){ .probability = 1, .probes = 1 };
     c.optimiser = deq_optimiser_defaults(DEQ_ADAM);
