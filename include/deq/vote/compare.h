@@ -22,10 +22,11 @@ extern "C" {
 
 /** One bin of a reliability diagram: beliefs in [low, high), the last one closed. */
 typedef struct deq_vote_bin {
-    double low, high; /**< of the belief */
-    int64_t count;    /**< how many fell into it */
-    double believed;  /**< their mean belief; NaN if empty */
-    double achieved;  /**< share that came true (ties by their share); NaN if empty */
+    double low;      /**< least belief */
+    double high;     /**< end of the interval of beliefs */
+    int64_t count;   /**< how many fell into it */
+    double believed; /**< their mean belief; NaN if empty */
+    double achieved; /**< share that came true (ties by their share); NaN if empty */
 } deq_vote_bin;
 
 /** Posteriors against true labels. */
