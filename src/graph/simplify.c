@@ -124,6 +124,45 @@ static deq_value drop_broadcast(deq_rewriter *r, const deq_node *n, const deq_va
     return DEQ_NONE;
 }
 
+static deq_value reshaped(deq_rewriter *r, deq_value v, const deq_shape *shape)
+{
+    deq_shape_attr a;
+    memset(&a, 0, sizeof a);
+    a.shape = *shape;
+    return emit(r, &deq_op_reshape, &a, sizeof a, &v, 1);
+}
+
+/* f(reshape(x), y) = reshape(f(x, reshape(y))): the reshape goes on until it meets its opposite, as
+ * those around a convolution of sequences do, and what lies between them becomes one chain.  Fills
+ * of rank 0 fit any shape. */
+static deq_value sink_reshape(deq_rewriter *r, const deq_node *n, const deq_value *in,
+                              const deq_type *out)
+{
+    const deq_shape *inner = NULL;
+    deq_value moved[3];
+    if (n->n_in > 3) return DEQ_NONE;
+    for (int i = 0; i < n->n_in; i++) {
+        const deq_shape *shape = &type(r, in[i])->shape;
+        const deq_node *source = deq_node_of(r->g, in[i]);
+        if (shape->rank == 0) continue;
+        if (!deq_shape_equal(shape, &out->shape)) return DEQ_NONE;
+        if (!inner && source->op == &deq_op_reshape) inner = &type(r, source->in[0])->shape;
+    }
+    if (!inner) return DEQ_NONE;
+    deq_shape to = *inner; /* the graph grows, and its types move */
+    for (int i = 0; i < n->n_in; i++) {
+        const deq_node *source = deq_node_of(r->g, in[i]);
+        if (type(r, in[i])->shape.rank == 0)
+            moved[i] = in[i];
+        else if (source->op == &deq_op_reshape &&
+                 deq_shape_equal(&type(r, source->in[0])->shape, &to))
+            moved[i] = source->in[0];
+        else
+            moved[i] = reshaped(r, in[i], &to);
+    }
+    return reshaped(r, emit(r, n->op, n->attr, n->attr_bytes, moved, n->n_in), &out->shape);
+}
+
 static deq_value elementwise(deq_rewriter *r, const deq_node *n, const deq_value *in)
 {
     deq_shape_rule rule = { .attr = n->attr, .n_in = n->n_in, .n_out = 1 };
@@ -142,6 +181,7 @@ static deq_value elementwise(deq_rewriter *r, const deq_node *n, const deq_value
     if (v.id == 0 && code == DEQ_EW_NEG && deq_node_of(r->g, in[0])->op == n->op)
         v = deq_node_of(r->g, in[0])->in[0];
     if (v.id == 0) v = drop_broadcast(r, n, in, out);
+    if (v.id == 0) v = sink_reshape(r, n, in, out);
     return v;
 }
 

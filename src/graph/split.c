@@ -37,21 +37,28 @@ static int last_axis(const deq_graph *g, deq_value v)
     return deq_type_of(g, v)->shape.rank - 1;
 }
 
-static int64_t last_extent(const deq_graph *g, deq_value v)
+/* The axis that a reshape leaves alone: as many elements before it, and the same extent.  -1 if there
+ * is none. */
+static int axis_before(const deq_shape *from, const deq_shape *to, int axis)
 {
-    return last_axis(g, v) < 0 ? 1 : deq_type_of(g, v)->shape.dim[last_axis(g, v)];
+    int64_t before = 1, reached = 1;
+    for (int i = 0; i < axis; i++) before *= to->dim[i];
+    for (int i = 0; i < from->rank; i++) {
+        if (reached == before && from->dim[i] == to->dim[axis]) return i;
+        reached *= from->dim[i];
+    }
+    return -1;
 }
 
-/* The concatenation behind v along the axis that is split; perhaps behind a reshape that leaves the
- * last axis alone, as a matrix product of more than two axes is written. */
+/* The concatenation behind v along the axis that is split; perhaps behind a reshape that leaves this
+ * axis alone: a matrix product of more than two axes and a convolution of sequences are written so. */
 static bool find_concat(const deq_graph *g, deq_value v, split *s)
 {
     const deq_node *c = deq_node_of(g, v);
     int axis = s->axis;
     s->reshaped = c->op == &deq_op_reshape;
     if (s->reshaped) {
-        if (axis != last_axis(g, v) || last_extent(g, v) != last_extent(g, c->in[0])) return false;
-        axis = last_axis(g, c->in[0]);
+        axis = axis_before(&deq_type_of(g, c->in[0])->shape, &deq_type_of(g, v)->shape, axis);
         c = deq_node_of(g, c->in[0]);
     }
     s->concat = *c;
@@ -87,7 +94,8 @@ static deq_value part_of(deq_rewriter *r, const split *s, int i, deq_value whole
     const deq_shape *shape = &deq_type_of(r->g, whole)->shape;
     a.shape.rank = shape->rank;
     for (int k = 0; k < shape->rank; k++) a.shape.dim[k] = shape->dim[k];
-    a.shape.dim[shape->rank - 1] = last_extent(r->g, v);
+    a.shape.dim[s->axis] =
+        deq_type_of(r->g, v)->shape.dim[((const deq_concat_attr *)s->concat.attr)->axis];
     deq_rewrite_emit(r, &deq_op_reshape, &a, sizeof a, &v, 1, &out, 1);
     return out;
 }

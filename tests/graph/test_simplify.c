@@ -279,6 +279,27 @@ static const struct rule_case {
 };
 /* clang-format on */
 
+/* relu(reshape(x)) + reshape(x), reshaped back: the reshapes meet and cancel. */
+static void reshapes_go_on_until_they_meet_their_opposite(void **state)
+{
+    (void)state;
+    test_graph t = test_graph_new();
+    deq_value x = x_of(&t), line = deq_reshape(t.g, x, DEQ_SHAPE(6));
+    deq_value y = deq_add(t.g, deq_relu(t.g, line), line);
+    check_left("chain", &t, x, deq_reshape(t.g, y, DEQ_SHAPE(2, 3)), 3);
+
+    /* An operand that was not reshaped is, the other way; a scalar fits as it is. */
+    deq_value both = deq_mul(t.g, deq_scale(t.g, line, 2),
+                             deq_constant(t.g, DEQ_F64, DEQ_SHAPE(6), six));
+    check_left("operands", &t, x, deq_reshape(t.g, both, DEQ_SHAPE(2, 3)), 5);
+
+    /* Where shapes broadcast, a reshape stays where it is. */
+    deq_value row = deq_reshape(t.g, x, DEQ_SHAPE(1, 6));
+    deq_value grid = deq_add(t.g, row, deq_reshape(t.g, x, DEQ_SHAPE(6, 1)));
+    check_left("broadcast", &t, x, grid, 4);
+    test_graph_free(&t);
+}
+
 static void rules_shorten_and_do_not_change_the_result(void **state)
 {
     (void)state;
@@ -556,6 +577,7 @@ static void very_many_nodes_are_shared(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(reshapes_go_on_until_they_meet_their_opposite),
         cmocka_unit_test(rules_shorten_and_do_not_change_the_result),
         cmocka_unit_test(rules_hold_for_computed_values),
         cmocka_unit_test(nothing_times_zero_is_zero),

@@ -11,7 +11,7 @@ typedef struct split_case {
     deq_stage stage[MAX_PARTS];
     int64_t extent[MAX_PARTS];
     deq_stage weight;
-    int kind; /* 0: conv2d; 1: conv2d, strided, with bias; 2 to 5: matmul, transposes in bits */
+    int kind; /* 0: conv2d; 1: conv2d, strided, with bias; 2 to 5: matmul, transposes in bits; 6: conv1d */
     int state_steps; /* with reference kernels */
     bool splits;
 } split_case;
@@ -27,6 +27,7 @@ static const split_case cases[] = {
     { "conv2d, x between states", 3, { Z, X, Z }, { 1, 2, 3 }, W, 0, 4, true },
     { "conv2d of one stage", 2, { Z, Z }, { 3, 2 }, W, 0, 2, false },
     { "conv2d with stride and bias", 2, { Z, X }, { 3, 2 }, W, 1, 2, true },
+    { "conv1d", 2, { Z, X }, { 3, 2 }, W, 6, 2, true },
     { "matmul", 2, { Z, X }, { 3, 4 }, W, 2, 2, true },
     { "matmul, a transposed", 2, { Z, X }, { 3, 4 }, W, 3, 2, true },
     { "matmul, b transposed", 2, { X, Z }, { 3, 4 }, W, 4, 2, true },
@@ -42,6 +43,7 @@ typedef struct built {
 static deq_value conv_of(deq_graph *g, const split_case *c, built *b)
 {
     deq_value x = deq_concat(g, b->part, c->n_parts, 1);
+    if (c->kind == 6) return deq_conv1d(g, x, b->weight, DEQ_NONE, NULL);
     return c->kind == 0 ? deq_conv2d(g, x, b->weight, DEQ_NONE, DEQ_CONV2D(.padding = { 1, 1 }))
                         : deq_conv2d(g, x, b->weight, b->bias, DEQ_CONV2D(.stride = { 2, 1 }));
 }
@@ -49,15 +51,22 @@ static deq_value conv_of(deq_graph *g, const split_case *c, built *b)
 static void build(const test_graph *t, const split_case *c, built *b)
 {
     int64_t total = 0;
-    bool conv = c->kind < 2, ta = !conv && (c->kind - 2) & 1, tb = !conv && (c->kind - 2) & 2;
+    bool line = c->kind == 6, conv = c->kind < 2 || line;
+    bool ta = !conv && (c->kind - 2) & 1, tb = !conv && (c->kind - 2) & 2;
     for (int i = 0; i < c->n_parts; i++) {
         char name[2] = { (char)('a' + i), '\0' };
         int64_t n = c->extent[i];
         total += n;
-        deq_shape s = conv ? DEQ_SHAPE(2, n, 5, 4) : ta ? DEQ_SHAPE(2, n, 3) : DEQ_SHAPE(2, 3, n);
+        deq_shape s = line   ? DEQ_SHAPE(2, n, 7)
+                      : conv ? DEQ_SHAPE(2, n, 5, 4)
+                      : ta   ? DEQ_SHAPE(2, n, 3)
+                             : DEQ_SHAPE(2, 3, n);
         b->part[i] = f64_input(t, name, c->stage[i], s);
     }
-    deq_shape w = conv ? DEQ_SHAPE(4, total, 3, 3) : tb ? DEQ_SHAPE(5, total) : DEQ_SHAPE(total, 5);
+    deq_shape w = line   ? DEQ_SHAPE(4, total, 3)
+                  : conv ? DEQ_SHAPE(4, total, 3, 3)
+                  : tb   ? DEQ_SHAPE(5, total)
+                         : DEQ_SHAPE(total, 5);
     b->weight = f64_input(t, "weight", c->weight, w);
     b->bias = c->kind == 1 ? f64_input(t, "bias", DEQ_STAGE_PARAMETER, DEQ_SHAPE(4)) : DEQ_NONE;
     b->out = conv ? conv_of(t->g, c, b)
