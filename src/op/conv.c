@@ -192,7 +192,8 @@ deq_conv_dims deq_conv2d_weight_grad_dims(const deq_kernel_call *c)
     return dims_of(c->attr, &c->in_type[0], &c->out_type[0], &c->in_type[1]);
 }
 
-/* What tap (r, s) joins: y[p, q] with x[h0 + p stride, v0 + q stride], p and q in their spans. */
+/* What tap (r, s) joins: y[p, q] with x[h0 + p stride, v0 + q stride], p and q in their spans.  If one
+ * span is empty, that of p is. */
 typedef struct tap {
     deq_span p, q;
     int64_t h0, v0;
@@ -200,10 +201,18 @@ typedef struct tap {
 
 static inline tap tap_of(const deq_conv_dims *d, int64_t r, int64_t s)
 {
-    return (tap){ .p = deq_window_span(&d->height, r, d->h, d->p),
-                  .q = deq_window_span(&d->width, s, d->w, d->q),
+    deq_span p = deq_window_span(&d->height, r, d->h, d->p);
+    deq_span q = deq_window_span(&d->width, s, d->w, d->q);
+    return (tap){ .p = q.from < q.to ? p : (deq_span){ 0, 0 },
+                  .q = q,
                   .h0 = r * d->height.dilation - d->height.padding,
                   .v0 = s * d->width.dilation - d->width.padding };
+}
+
+/* Where in a plane of x the tap meets the first q of output row p. */
+static inline int64_t row_of(const deq_conv_dims *d, const tap *t, int64_t p)
+{
+    return (t->h0 + p * d->height.stride) * d->w + t->v0 + t->q.from * d->width.stride;
 }
 
 /* Terms of (1), boundaries not subtracted. */

@@ -7,6 +7,26 @@
  * then taps (r, s), then the output positions (p, q) for which the tap lies inside x.
  */
 
+/* sums[i] += weight x[i stride]; n of them.  Neighbours are the usual case, which vectorises. */
+static inline void TYPED(gather_row)(double *restrict sums, const REAL *restrict x, int64_t stride,
+                                     double weight, int64_t n)
+{
+    if (stride == 1)
+        for (int64_t i = 0; i < n; i++) sums[i] += weight * (double)x[i];
+    else
+        for (int64_t i = 0; i < n; i++) sums[i] += weight * (double)x[i * stride];
+}
+
+/* sums[i stride] += weight y[i] */
+static inline void TYPED(scatter_row)(double *restrict sums, int64_t stride, const REAL *restrict y,
+                                      double weight, int64_t n)
+{
+    if (stride == 1)
+        for (int64_t i = 0; i < n; i++) sums[i] += weight * (double)y[i];
+    else
+        for (int64_t i = 0; i < n; i++) sums[i * stride] += weight * (double)y[i];
+}
+
 /* y[b, k, :, :] for item = b K + k. */
 static void TYPED(conv2d)(void *out, const void *in_x, const void *in_w, const deq_conv_dims *d,
                           int64_t item, double *sums)
@@ -21,11 +41,10 @@ static void TYPED(conv2d)(void *out, const void *in_x, const void *in_w, const d
             for (int64_t s = 0; s < d->s; s++) {
                 double weight = (double)*w++;
                 tap t = tap_of(d, r, s);
-                for (int64_t p = t.p.from; p < t.p.to; p++) {
-                    int64_t row = (t.h0 + p * d->height.stride) * d->w + t.v0;
-                    for (int64_t q = t.q.from; q < t.q.to; q++)
-                        sums[p * d->q + q] += weight * (double)x[row + q * d->width.stride];
-                }
+                for (int64_t p = t.p.from; p < t.p.to; p++)
+                    TYPED(gather_row)
+                    (sums + p * d->q + t.q.from, x + row_of(d, &t, p), d->width.stride, weight,
+                     t.q.to - t.q.from);
             }
     }
     for (int64_t i = 0; i < plane; i++) ((REAL *)out)[item * plane + i] = (REAL)sums[i];
@@ -45,11 +64,10 @@ static void TYPED(input_grad)(void *out, const void *in_dy, const void *in_w,
             for (int64_t s = 0; s < d->s; s++) {
                 double weight = (double)*w++;
                 tap t = tap_of(d, r, s);
-                for (int64_t p = t.p.from; p < t.p.to; p++) {
-                    int64_t row = (t.h0 + p * d->height.stride) * d->w + t.v0;
-                    for (int64_t q = t.q.from; q < t.q.to; q++)
-                        sums[row + q * d->width.stride] += weight * (double)dy[p * d->q + q];
-                }
+                for (int64_t p = t.p.from; p < t.p.to; p++)
+                    TYPED(scatter_row)
+                    (sums + row_of(d, &t, p), d->width.stride, dy + p * d->q + t.q.from, weight,
+                     t.q.to - t.q.from);
             }
     }
     for (int64_t i = 0; i < plane; i++) ((REAL *)out)[item * plane + i] = (REAL)sums[i];
@@ -70,9 +88,9 @@ static void TYPED(weight_grad)(void *out, const void *in_x, const void *in_dy,
                 tap t = tap_of(d, r, s);
                 double sum = 0.0;
                 for (int64_t p = t.p.from; p < t.p.to; p++) {
-                    int64_t row = (t.h0 + p * d->height.stride) * d->w + t.v0;
+                    const REAL *from = x + row_of(d, &t, p), *u = dy + p * d->q;
                     for (int64_t q = t.q.from; q < t.q.to; q++)
-                        sum += (double)x[row + q * d->width.stride] * (double)dy[p * d->q + q];
+                        sum += (double)from[(q - t.q.from) * d->width.stride] * (double)u[q];
                 }
                 sums[r * d->s + s] += sum;
             }
