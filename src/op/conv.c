@@ -209,6 +209,11 @@ static inline tap tap_of(const deq_conv_dims *d, int64_t r, int64_t s)
                   .v0 = s * d->width.dilation - d->width.padding };
 }
 
+static inline int64_t extent(deq_span s)
+{
+    return s.to - s.from;
+}
+
 /* Where in a plane of x the tap meets the first q of output row p. */
 static inline int64_t row_of(const deq_conv_dims *d, const tap *t, int64_t p)
 {

@@ -33,6 +33,7 @@ static void TYPED(conv2d)(void *out, const void *in_x, const void *in_w, const d
 {
     int64_t cg = d->c / d->groups, kg = d->k / d->groups, plane = d->p * d->q;
     int64_t b = item / d->k, k = item % d->k, c0 = k / kg * cg;
+    int64_t stride = d->width.stride;
     const REAL *w = (const REAL *)in_w + k * cg * d->r * d->s;
     memset(sums, 0, (size_t)plane * sizeof *sums);
     for (int64_t c = c0; c < c0 + cg; c++) {
@@ -41,10 +42,10 @@ static void TYPED(conv2d)(void *out, const void *in_x, const void *in_w, const d
             for (int64_t s = 0; s < d->s; s++) {
                 double weight = (double)*w++;
                 tap t = tap_of(d, r, s);
-                for (int64_t p = t.p.from; p < t.p.to; p++)
-                    TYPED(gather_row)
-                    (sums + p * d->q + t.q.from, x + row_of(d, &t, p), d->width.stride, weight,
-                     t.q.to - t.q.from);
+                for (int64_t p = t.p.from; p < t.p.to; p++) {
+                    double *to = sums + p * d->q + t.q.from;
+                    TYPED(gather_row)(to, x + row_of(d, &t, p), stride, weight, extent(t.q));
+                }
             }
     }
     for (int64_t i = 0; i < plane; i++) ((REAL *)out)[item * plane + i] = (REAL)sums[i];
@@ -56,6 +57,7 @@ static void TYPED(input_grad)(void *out, const void *in_dy, const void *in_w,
 {
     int64_t cg = d->c / d->groups, kg = d->k / d->groups, plane = d->h * d->w;
     int64_t b = item / d->c, c = item % d->c, k0 = c / cg * kg;
+    int64_t stride = d->width.stride;
     memset(sums, 0, (size_t)plane * sizeof *sums);
     for (int64_t k = k0; k < k0 + kg; k++) {
         const REAL *dy = (const REAL *)in_dy + (b * d->k + k) * d->p * d->q;
@@ -64,10 +66,10 @@ static void TYPED(input_grad)(void *out, const void *in_dy, const void *in_w,
             for (int64_t s = 0; s < d->s; s++) {
                 double weight = (double)*w++;
                 tap t = tap_of(d, r, s);
-                for (int64_t p = t.p.from; p < t.p.to; p++)
-                    TYPED(scatter_row)
-                    (sums + row_of(d, &t, p), d->width.stride, dy + p * d->q + t.q.from, weight,
-                     t.q.to - t.q.from);
+                for (int64_t p = t.p.from; p < t.p.to; p++) {
+                    const REAL *from = dy + p * d->q + t.q.from;
+                    TYPED(scatter_row)(sums + row_of(d, &t, p), stride, from, weight, extent(t.q));
+                }
             }
     }
     for (int64_t i = 0; i < plane; i++) ((REAL *)out)[item * plane + i] = (REAL)sums[i];
