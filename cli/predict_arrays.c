@@ -42,7 +42,7 @@ static int find_x(use *u, arrays *r, const deq_archive *archive, const char *pat
     const deq_config *c = deq_trained_config(u->model);
     bool everywhere = c->model.family == DEQ_MODEL_MAZE || c->model.family == DEQ_MODEL_SEQUENCE;
     r->classes = c->model.classes;
-    r->positions = everywhere ? r->n_input / r->form.dim[0] : 1;
+    r->positions = everywhere && r->form.dim[0] > 0 ? r->n_input / r->form.dim[0] : 1;
     return CLI_OK;
 }
 
@@ -103,6 +103,16 @@ static int store(use *u, const arrays *r, const char *out)
     return fail_status(u->a, u->ctx, status);
 }
 
+static bool allocate(arrays *r, int64_t batch)
+{
+    if (batch <= 0 || r->n_input <= 0 || r->positions <= 0 || r->classes <= 0) return false;
+    size_t labels = (size_t)(r->n * r->positions);
+    r->input = malloc((size_t)(batch * r->n_input) * sizeof *r->input);
+    r->label = malloc(labels * sizeof *r->label);
+    r->logits = malloc(labels * (size_t)r->classes * sizeof *r->logits);
+    return r->input && r->label && r->logits;
+}
+
 static int predict_archive(use *u, arrays *r, const char *out)
 {
     deq_predictor_options o = deq_predictor_defaults();
@@ -111,14 +121,10 @@ static int predict_archive(use *u, arrays *r, const char *out)
     o.batch = c->evaluation.batch < r->n ? c->evaluation.batch : r->n;
     o.max_iter = argument_given(u->a, "max-iter") ? (int)argument_integer(u->a, "max-iter") : 0;
     int code = fail_status(u->a, u->ctx, deq_predictor_new(&p, u->model, r->form, &o));
-    size_t all = (size_t)(r->n * r->positions);
-    r->input = malloc((size_t)(o.batch * r->n_input) * sizeof *r->input);
-    r->label = malloc(all * sizeof *r->label);
-    r->logits = malloc(all * (size_t)r->classes * sizeof *r->logits);
-    if (code == CLI_OK && !(r->input && r->label && r->logits))
-        code = fail(CLI_FAILED, u->a->path, "out of memory");
-    if (code == CLI_OK) code = run_batches(u, r, p);
-    if (code == CLI_OK) code = store(u, r, out);
+    if (code != CLI_OK) return code;
+    bool room = allocate(r, o.batch);
+    code = room ? run_batches(u, r, p) : fail(CLI_FAILED, u->a->path, "out of memory");
+    if (room && code == CLI_OK) code = store(u, r, out);
     free(r->input);
     free(r->label);
     free(r->logits);

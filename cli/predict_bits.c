@@ -33,7 +33,8 @@ static int predict_string(use *u, const char *word)
 static int predict_lines(use *u)
 {
     char *line = malloc(MAX_LINE);
-    int code = line ? CLI_OK : fail(CLI_FAILED, u->a->path, "out of memory");
+    if (!line) return fail(CLI_FAILED, u->a->path, "out of memory");
+    int code = CLI_OK;
     u->several = true;
     while (code == CLI_OK && fgets(line, MAX_LINE, stdin)) {
         size_t n = strcspn(line, "\r\n");

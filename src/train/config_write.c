@@ -6,6 +6,7 @@
 
 #include <math.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #define VALUE_BYTES (2 * DEQ_CONFIG_TEXT + 64)
@@ -19,9 +20,8 @@ static void add_real(deq_text *t, double v)
         return;
     }
     for (int digits = 1; digits <= 17; digits++) {
-        double back;
         snprintf(text, sizeof text, "%.*g", digits, v);
-        if (sscanf(text, "%lf", &back) == 1 && back == v) break;
+        if (strtod(text, NULL) == v) break;
     }
     deq_text_add(t, "%s", text);
 }

@@ -39,7 +39,7 @@ typedef struct step_variant {
 } step_variant;
 
 /* A step of training: loss and gradients, bound to the weights' gradient vector. */
-deq_status deq_step_program(model_program *out, deq_context *ctx, const deq_config *config,
+deq_status deq_step_program(model_program *m, deq_context *ctx, const deq_config *config,
                             const deq_example_form *form, deq_weights *weights,
                             const step_variant *variant);
 
@@ -52,7 +52,7 @@ deq_status deq_build_evaluation(model_program *m, deq_nn *nn, const deq_config *
                                 deq_shape input, const deq_model_solve *solve);
 
 /* Logits and report for inputs [batch, input...]; the solver as evaluation.* and `options` say. */
-deq_status deq_predict_program(model_program *out, deq_context *ctx, const deq_config *config,
+deq_status deq_predict_program(model_program *m, deq_context *ctx, const deq_config *config,
                                deq_shape input, int64_t batch, deq_weights *weights, int max_iter,
                                double rtol, double atol);
 

@@ -74,7 +74,7 @@ deq_status deq_run_save(deq_run *run, const char *name);
 deq_status deq_run_evaluate_all(deq_run *run, deq_evaluation_progress_fn *progress, void *user);
 
 /* Fill run->advice. */
-void deq_run_advise(deq_run *run, const step_result *step);
+void deq_run_advise(deq_run *run, const step_result *r);
 /* Warn when the spectral radius stays above 1. */
 void deq_run_watch_radius(deq_run *run, const deq_evaluation *e);
 

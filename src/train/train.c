@@ -20,8 +20,9 @@ static bool is_due(const deq_run *run, int64_t every)
 
 static deq_status log_step(deq_run *run, const step_result *r, double seconds)
 {
+    int64_t epoch = run->counters.step / run->batches;
     metric m[16] = {
-        { "epoch", (double)(run->counters.step / run->batches), true },
+        { "epoch", (double)epoch, true },
         { "loss", r->loss, false },
         { "accuracy", r->accuracy, false },
         { "element_accuracy", r->element_accuracy, false },
