@@ -2,6 +2,8 @@
 /* Containers inside each other become names with dots; tensors of any stride become row-major. */
 #include "io/checkpoint.h"
 
+#include "base/number.h"
+
 #include <stdio.h>
 #include <string.h>
 
@@ -106,12 +108,9 @@ static deq_status put_tensor(walk *w, const deq_pickle_tensor *t)
 /* Metadata do not depend on the locale. */
 static deq_status put_real(walk *w, double x)
 {
-    char text[40];
+    char text[DEQ_NUMBER_BYTES];
 
-    snprintf(text, sizeof text, "%.17g", x);
-    for (char *p = text; *p; p++)
-        if (*p == ',') *p = '.';
-    return deq_archive_set_metadata(w->c->archive, w->name, text);
+    return deq_archive_set_metadata(w->c->archive, w->name, deq_number_text(text, 'g', 17, x));
 }
 
 static deq_status put_integer(walk *w, int64_t i)

@@ -113,23 +113,6 @@ void deq_page_place(deq_page *p, double place)
     deq_page_bytes(p, text, (size_t)n);
 }
 
-const char *deq_number_text(char text[DEQ_NUMBER_BYTES], char conversion, int digits, double value)
-{
-    const char format[] = { '%', '.', '*', conversion, '\0' };
-    char *to = text;
-
-    snprintf(text, DEQ_NUMBER_BYTES, format, digits, value); /* NOLINT: four known formats */
-    /* Whatever a locale puts between the digits, of however many bytes, is a point. */
-    for (const char *from = text; *from; from++) {
-        if (strchr("0123456789+-einfa", *from))
-            *to++ = *from;
-        else if (to == text || to[-1] != '.')
-            *to++ = '.';
-    }
-    *to = '\0';
-    return text;
-}
-
 void deq_page_number(deq_page *p, double value, int digits)
 {
     char text[DEQ_NUMBER_BYTES];

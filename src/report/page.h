@@ -8,6 +8,7 @@
 #define DEQ_SRC_REPORT_PAGE_H
 
 #include "base/context.h"
+#include "base/number.h"
 
 #include <deq/write.h>
 
@@ -32,10 +33,6 @@ void deq_page_cut(deq_page *p, const char *text, size_t most);
 void deq_page_place(deq_page *p, double place);
 /* A number for people, of at most so many significant digits; "NaN", and signed infinity. */
 void deq_page_number(deq_page *p, double value, int digits);
-
-/* A number as by "%.*g" or "%.*f", with a point. */
-enum { DEQ_NUMBER_BYTES = 400 };
-const char *deq_number_text(char text[DEQ_NUMBER_BYTES], char conversion, int digits, double value);
 
 /* Characters of a text. */
 size_t deq_text_characters(const char *text);

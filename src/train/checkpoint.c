@@ -2,6 +2,9 @@
 /* See checkpoint.h. */
 #include "train/checkpoint.h"
 
+#include "base/number.h"
+#include "io/number.h"
+
 #include <deq/io/safetensors.h>
 #include <inttypes.h>
 #include <stdio.h>
@@ -37,9 +40,9 @@ static deq_status put_counters(deq_archive *a, const counters *c)
 {
     for (int i = 0; i < N_FIELDS; i++) {
         const void *at = (const char *)c + fields[i].offset;
-        char text[64];
+        char text[DEQ_NUMBER_BYTES];
         if (fields[i].real)
-            snprintf(text, sizeof text, "%.17g", *(const double *)at);
+            deq_number_text(text, 'g', 17, *(const double *)at);
         else
             snprintf(text, sizeof text, "%" PRId64, *(const int64_t *)at);
         DEQ_TRY(deq_archive_set_metadata(a, fields[i].name, text));
@@ -53,12 +56,10 @@ static deq_status get_counters(counters *c, deq_context *ctx, const deq_archive 
     for (int i = 0; i < N_FIELDS; i++) {
         void *at = (char *)c + fields[i].offset;
         const char *text = deq_archive_metadata(a, fields[i].name);
-        char *end = NULL;
-        if (text && fields[i].real)
-            *(double *)at = strtod(text, &end);
-        else if (text)
-            *(int64_t *)at = strtoll(text, &end, 10);
-        if (!text || end == text || *end)
+        size_t length = text ? strlen(text) : 0;
+        bool ok = fields[i].real ? deq_number_f64(at, text, length)
+                                 : deq_number_i64(at, text, length);
+        if (!ok)
             return deq_fail(ctx, DEQ_ERR_DATA, "%s: metadata '%s' is %s%s%s; expected a number",
                             path, fields[i].name, text ? "'" : "", text ? text : "missing",
                             text ? "'" : "");

@@ -2,11 +2,10 @@
 /* Configurations as YAML: every setting in the order of the table, grouped by its key. */
 #include "train/setting.h"
 
+#include "base/number.h"
 #include "base/text.h"
 
 #include <math.h>
-#include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 
 #define VALUE_BYTES (2 * DEQ_CONFIG_TEXT + 64)
@@ -14,16 +13,11 @@
 /* The shortest decimal that reads back to the same double; YAML's names for the rest. */
 static void add_real(deq_text *t, double v)
 {
-    char text[40];
-    if (isinf(v)) {
-        deq_text_add(t, v > 0 ? "inf" : "-inf");
-        return;
-    }
-    for (int digits = 1; digits <= 17; digits++) {
-        snprintf(text, sizeof text, "%.*g", digits, v);
-        if (strtod(text, NULL) == v) break;
-    }
-    deq_text_add(t, "%s", text);
+    char text[DEQ_NUMBER_BYTES];
+    if (isinf(v))
+        deq_text_add(t, v > 0 ? ".inf" : "-.inf");
+    else
+        deq_text_add(t, "%s", deq_number_shortest(text, v));
 }
 
 /* In double quotes, with YAML's escapes. */

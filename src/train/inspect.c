@@ -2,9 +2,9 @@
 /* Inspections: a model's weights by name and shape, and how far it was trained; see inspect.h. */
 #include "train/inspect.h"
 
+#include "io/number.h"
 #include "train/checkpoint.h"
 
-#include <stdlib.h>
 #include <string.h>
 
 /* ---- the form of the examples ---- */
@@ -87,7 +87,8 @@ static deq_status inspect_config(deq_inspection *i, const deq_config *config)
 static double number_of(const deq_archive *a, const char *key, double otherwise)
 {
     const char *text = deq_archive_metadata(a, key);
-    return text ? strtod(text, NULL) : otherwise;
+    double value;
+    return text && deq_number_f64(&value, text, strlen(text)) ? value : otherwise;
 }
 
 static deq_status inspect_trained(deq_inspection *i, const char *path, deq_which which)

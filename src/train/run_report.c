@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* report.html, from metrics.jsonl alone: so it can be written again at any time. */
 #include "base/context.h"
+#include "base/number.h"
 
 #include <deq/report.h>
 #include <deq/train/run.h>
@@ -176,7 +177,7 @@ static void name_size(char *name, size_t room, double size)
     if (size == 0)
         snprintf(name, room, "test set");
     else
-        snprintf(name, room, "size %g", size);
+        snprintf(name, room, "size %.0f", size);
 }
 
 static deq_status plot_budgets(deq_report *report, deq_context *ctx, const lines *l,
@@ -261,6 +262,13 @@ static char *read_text(deq_context *ctx, const char *path, size_t *room)
     return text;
 }
 
+static void add_number(deq_report *report, const char *name, char conversion, int digits,
+                       double value)
+{
+    char text[DEQ_NUMBER_BYTES];
+    deq_report_pair(report, name, "%s", deq_number_text(text, conversion, digits, value));
+}
+
 static void add_head(deq_report *report, const lines *l)
 {
     const json_t *last = NULL;
@@ -272,10 +280,10 @@ static void add_head(deq_report *report, const lines *l)
         if (!(best >= accuracy)) best = accuracy;
     }
     if (!last) return;
-    deq_report_pair(report, "steps", "%.0f", number(last, "step"));
-    deq_report_pair(report, "last loss", "%.4g", number(last, "loss"));
-    if (!isnan(best)) deq_report_pair(report, "best accuracy in an evaluation", "%.4f", best);
-    deq_report_pair(report, "seconds a step", "%.3g", number(last, "seconds"));
+    add_number(report, "steps", 'f', 0, number(last, "step"));
+    add_number(report, "last loss", 'g', 4, number(last, "loss"));
+    if (!isnan(best)) add_number(report, "best accuracy in an evaluation", 'f', 4, best);
+    add_number(report, "seconds a step", 'g', 3, number(last, "seconds"));
 }
 
 static deq_status compose(deq_report *report, deq_context *ctx, const lines *l, const char *folder)

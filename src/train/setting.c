@@ -2,7 +2,9 @@
 /* One setting: storing a value given as text, describing it, writing it. */
 #include "train/setting.h"
 
+#include "base/number.h"
 #include "base/text.h"
+#include "io/number.h"
 
 #include <errno.h>
 #include <math.h>
@@ -33,12 +35,14 @@ deq_status deq_setting_unknown(deq_context *ctx, const char *key, const char *wh
 
 static void describe_range(deq_text *t, const deq_setting *s, double largest)
 {
+    char low[DEQ_NUMBER_BYTES], high[DEQ_NUMBER_BYTES];
     if (isinf(s->low) && isinf(s->high)) return;
+    deq_number_text(low, 'g', 6, s->low);
     if (s->high >= largest)
-        deq_text_add(t, " %s %g", s->open_low ? ">" : ">=", s->low);
+        deq_text_add(t, " %s %s", s->open_low ? ">" : ">=", low);
     else
-        deq_text_add(t, " in %c%g, %g%c", s->open_low ? '(' : '[', s->low, s->high,
-                     s->open_high ? ')' : ']');
+        deq_text_add(t, " in %c%s, %s%c", s->open_low ? '(' : '[', low,
+                     deq_number_text(high, 'g', 6, s->high), s->open_high ? ')' : ']');
 }
 
 void deq_setting_describe(const deq_setting *s, char *buffer, size_t size)
@@ -88,9 +92,13 @@ static bool read_integer(const deq_setting *s, const char *text, int64_t *v)
 
 static bool read_real(const deq_setting *s, const char *text, double *v)
 {
-    char *end;
-    *v = strtod(text, &end);
-    return *text && !*end && !isnan(*v) && in_range(s, *v);
+    static const char *const infinite[] = { ".inf", "inf", "+.inf", "+inf", "-.inf", "-inf" };
+    bool ok = deq_number_f64(v, text, strlen(text));
+    for (int i = 0; i < 6 && !ok; i++) {
+        ok = strcmp(text, infinite[i]) == 0;
+        *v = i < 4 ? INFINITY : -INFINITY;
+    }
+    return ok && in_range(s, *v);
 }
 
 static bool read_bool(const char *text, bool *v)

@@ -3,8 +3,8 @@
 #include "xml.h"
 
 #include "report/page.h"
+#include "support/comma.h"
 
-#include <locale.h>
 #include <math.h>
 
 static void expect_text(const char *from, const char *to)
@@ -66,13 +66,12 @@ static void places_are_hundredths_and_bounded(void **state)
 
 static void numbers_have_points_whatever_the_locale(void **state)
 {
-    static const char *const locales[] = { "C", "de_DE.UTF-8", "fr_FR.UTF-8", "ps_AF.UTF-8" };
     deq_context *ctx;
 
     (void)state;
     assert_int_equal(deq_context_new(&ctx, NULL), DEQ_OK);
-    for (size_t k = 0; k < 4; k++) {
-        if (!setlocale(LC_ALL, locales[k])) continue; /* not on every machine */
+    for (int k = 0; k < 2; k++) {
+        if (k && !test_comma()) print_message("no locale with a decimal comma\n");
         deq_page p = { .ctx = ctx };
         deq_page_number(&p, -1.5e-7, 3);
         deq_page_raw(&p, " ");
@@ -84,7 +83,7 @@ static void numbers_have_points_whatever_the_locale(void **state)
         assert_string_equal(p.data, "-1.5e-07 3.25 NaN\xE2\x88\x9E");
         deq_page_free(&p);
     }
-    setlocale(LC_ALL, "C");
+    test_point();
     deq_context_free(ctx);
 }
 

@@ -4,6 +4,7 @@
  * what is broken is refused, and what was there stays.
  */
 #define _XOPEN_SOURCE 700
+#include "support/comma.h"
 #include "support/test.h"
 
 #include <deq/io/archive.h>
@@ -361,6 +362,55 @@ static void a_trained_model_predicts_as_it_was_evaluated(void **state)
     deq_trained_free(t);
 }
 
+/* All of a file, with a terminating zero; free() it. */
+static char *contents(const char *path)
+{
+    FILE *file = fopen(path, "rb");
+    assert_non_null(file);
+    char *text = calloc(1, 1 << 20);
+    assert_non_null(text);
+    assert_true(fread(text, 1, (1 << 20) - 1, file) < (1 << 20) - 1);
+    fclose(file);
+    return text;
+}
+
+static void assert_same_file(const char *a, const char *b)
+{
+    char *x = contents(a), *y = contents(b);
+    assert_string_equal(x, y);
+    free(x);
+    free(y);
+}
+
+/* A program that embeds the library may have chosen a locale with a decimal comma. */
+static void a_run_does_not_depend_on_the_locale(void **state)
+{
+    place *p = *state;
+    deq_config c = small_config(p);
+    if (!test_comma()) {
+        print_message("no locale with a decimal comma\n");
+        skip();
+    }
+    deq_run *run;
+    int calls = 9;
+    set(p, &c, "solver.divergence=.inf");
+    set(p, &c, "solver.rtol=2.5e-4");
+    must(p, deq_run_new(&run, p->ctx, &c, in(p, "comma")));
+    assert_int_equal(train(p, run, &calls), DEQ_RUN_STOPPED);
+    deq_run_free(run);
+    must(p, deq_run_resume(&run, p->ctx, in(p, "comma"), NULL, 0));
+    assert_int_equal(train(p, run, NULL), DEQ_RUN_DONE);
+    deq_run_free(run);
+    assert_int_equal(rename(in(p, "comma/report.html"), in(p, "report.html")), 0);
+    test_point();
+
+    must(p, deq_run_write_report(p->ctx, in(p, "comma")));
+    assert_same_file(in(p, "report.html"), in(p, "comma/report.html"));
+    run_through(p, &c, in(p, "point"));
+    assert_same_file(in(p, "comma/config.yaml"), in(p, "point/config.yaml"));
+    assert_same_checkpoint(p, in(p, "comma"), in(p, "point"));
+}
+
 #define TEST(name) cmocka_unit_test_setup_teardown(name, make_place, clear_place)
 
 int main(void)
@@ -376,6 +426,7 @@ int main(void)
         TEST(a_checkpoint_of_another_model_is_refused),
         TEST(a_folder_that_cannot_be_written_is_told),
         TEST(a_trained_model_predicts_as_it_was_evaluated),
+        TEST(a_run_does_not_depend_on_the_locale),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
