@@ -7,6 +7,7 @@
 #define WINDOW 16                          /* slots, at most LEAST_SLOTS */
 #define KEY_7 UINT64_C(0x00ffffffffffffff) /* a key without its last byte */
 #define KEY_3 UINT64_C(0x00ffffff00ffffff) /* the same of four bytes, which are in it twice */
+#define LOOKS 2                            /* slots of a queued name before going one by one */
 #define LEAST_SLOTS ((size_t)1 << LEAST_BITS)
 
 void deq_names_init(deq_names *names, deq_context *ctx)
@@ -110,18 +111,26 @@ uint64_t deq_names_hash(const char *text, size_t length)
  * follow each other, share a window of slots: files that count up then miss the cache once a window. */
 static inline size_t home(const deq_names *names, uint64_t key, size_t length)
 {
-    const uint64_t last = key >> 56, rest = key & (length == 4 ? KEY_3 : KEY_7);
-
     if (length < 4 || length > 8) return (size_t)(((key + length) * SPREAD) >> names->shift);
-    return ((size_t)(((rest + length) * SPREAD) >> names->shift) & ~(size_t)(WINDOW - 1)) |
-           (size_t)(last & (WINDOW - 1));
+    const uint64_t rest = key & (length == 4 ? KEY_3 : KEY_7), hash = (rest + length) * SPREAD;
+    return (size_t)(hash >> names->shift) ^ (size_t)((key >> 56) & (WINDOW - 1));
+}
+
+/* The slot to look at after slot i.  A name of a window that is taken goes to its own place in the next
+ * window, where its neighbours go too; behind the last window come the other places of all of them, so
+ * that no slot is left out. */
+static inline size_t following(const deq_names *names, size_t i, size_t length)
+{
+    if (length < 4 || length > 8) return (i + 1) & (names->n_slots - 1);
+    if (i + WINDOW < names->n_slots) return i + WINDOW;
+    return (i + 1) & (WINDOW - 1);
 }
 
 /* The slot of a name, or the empty one where it would go. */
 static inline deq_name_slot *seek(const deq_names *names, uint64_t key, const char *text,
                                   size_t length)
 {
-    for (size_t i = home(names, key, length);; i = (i + 1) & (names->n_slots - 1)) {
+    for (size_t i = home(names, key, length);; i = following(names, i, length)) {
         deq_name_slot *slot = &names->slots[i];
         if (slot->number == 0) return slot;
         if (slot->key != key || slot->length != length) continue;
@@ -134,20 +143,20 @@ static void place(deq_names *names, deq_name_slot slot)
 {
     size_t at = home(names, slot.key, slot.length);
 
-    while (names->slots[at].number) at = (at + 1) & (names->n_slots - 1);
+    while (names->slots[at].number) at = following(names, at, slot.length);
     names->slots[at] = slot;
 }
 
-/* A table that the present names fill by half at most.  A slot's place is in the upper bits of its
- * hash, so copying from the old table, if there is one, goes through both in order. */
-static deq_status rehash(deq_names *names)
+/* A table that the present names and `more` others fill by half at most.  A slot's place is in the upper
+ * bits of its hash, so copying from the old table, if there is one, goes through both in order. */
+static deq_status rehash(deq_names *names, size_t more)
 {
     deq_name_slot *old = names->slots;
     const size_t n_old = names->n_slots;
     size_t n = LEAST_SLOTS;
     int shift = 64 - LEAST_BITS;
 
-    for (; n / 2 < names->count + 1; n *= 2) shift--;
+    for (; n / 2 < names->count + more; n *= 2) shift--;
     deq_name_slot *slots = deq_alloc_array(names->ctx, n, sizeof *slots);
     if (!slots) return DEQ_ERR_NOMEM;
     names->slots = slots;
@@ -190,39 +199,147 @@ static void remember(deq_names *names, const deq_name_slot *slot)
     names->recent.number = slot->number;
 }
 
+static bool is_recent(const deq_names *names, uint64_t key, size_t length)
+{
+    return names->recent.number && key == names->recent.key && length == names->recent.length &&
+           length <= 8;
+}
+
+/* A name that is valid UTF-8, into the empty slot that seek() found. */
+static deq_status add_at(deq_name_slot *slot, deq_names *names, uint64_t key, const char *text,
+                         size_t length)
+{
+    if (names->count >= DEQ_NAMES_MAX || length >= UINT32_MAX)
+        return deq_fail(names->ctx, DEQ_ERR_OVERFLOW, "more than %lu names",
+                        (unsigned long)DEQ_NAMES_MAX);
+    DEQ_TRY(append(names, text, length));
+    *slot = (deq_name_slot){ key, (uint32_t)length, (uint32_t)names->count };
+    return DEQ_OK;
+}
+
 deq_status deq_names_add(uint32_t *number, bool *added, deq_names *names, const char *text,
                          size_t length)
 {
     const uint64_t key = key_of(text, length);
 
     *added = false;
-    if (names->recent.number && key == names->recent.key && length == names->recent.length &&
-        length <= 8) {
+    if (is_recent(names, key, length)) {
         *number = names->recent.number - 1;
         return DEQ_OK;
     }
-    if (names->count >= names->n_slots / 2 || !names->slots) DEQ_TRY(rehash(names));
+    if (names->count >= names->n_slots / 2 || !names->slots) DEQ_TRY(rehash(names, 1));
     deq_name_slot *slot = seek(names, key, text, length);
-    if (slot->number) {
-        if (names->repeats) remember(names, slot);
-        *number = slot->number - 1;
-        return DEQ_OK;
+    if (!slot->number) {
+        if (!deq_utf8_valid(text, length)) return DEQ_ERR_DATA;
+        DEQ_TRY(add_at(slot, names, key, text, length));
+        *added = true;
     }
-    if (!deq_utf8_valid(text, length)) return DEQ_ERR_DATA;
-    if (names->count >= DEQ_NAMES_MAX || length >= UINT32_MAX)
-        return deq_fail(names->ctx, DEQ_ERR_OVERFLOW, "more than %lu names",
-                        (unsigned long)DEQ_NAMES_MAX);
-    DEQ_TRY(append(names, text, length));
-    *slot = (deq_name_slot){ key, (uint32_t)length, (uint32_t)names->count };
     if (names->repeats) remember(names, slot);
-    *number = (uint32_t)names->count - 1;
-    *added = true;
+    *number = slot->number - 1;
+    return DEQ_OK;
+}
+
+/* Queues ------------------------------------------------------------------------------------- */
+
+static bool is_ascii(uint64_t key, const char *text, size_t length)
+{
+    unsigned char all = 0;
+
+    if (length <= 8) return (key & UINT64_C(0x8080808080808080)) == 0;
+    for (size_t i = 0; i < length; i++) all |= (unsigned char)text[i];
+    return all < 0x80;
+}
+
+bool deq_names_enqueue(deq_names_queue *queue, const char *text, size_t length)
+{
+    const size_t i = queue->count;
+
+    if (i == DEQ_NAMES_QUEUE || length > DEQ_NAMES_QUEUE_BYTES) return false;
+    const uint64_t key = key_of(text, length);
+    if (!is_ascii(key, text, length)) return false;
+    queue->keys[i] = key;
+    queue->lengths[i] = (uint32_t)length;
+    if (length > 8) memcpy(queue->text[i], text, length);
+    queue->count++;
+    return true;
+}
+
+/* The text that key_of() made a key of. */
+static void text_of_key(char text[8], uint64_t key, size_t length)
+{
+    const uint32_t low = (uint32_t)key, high = (uint32_t)(key >> 32);
+
+    if (length < 4) {
+        for (size_t i = 0; i < 3; i++) text[i] = (char)(key >> 8 * i & 0x7f);
+        return;
+    }
+    memcpy(text, &low, 4);
+    memcpy(text + length - 4, &high, 4);
+}
+
+static deq_status add_queued(deq_names_queue *queue, size_t i, deq_names *names)
+{
+    const uint64_t key = queue->keys[i];
+    const size_t length = queue->lengths[i];
+    char *text = queue->text[i];
+
+    deq_name_slot *slot = seek(names, key, text, length);
+    if (!slot->number) {
+        if (length <= 8) text_of_key(text, key, length);
+        DEQ_TRY(add_at(slot, names, key, text, length));
+    }
+    if (names->repeats) remember(names, slot);
+    queue->numbers[i] = slot->number;
+    return DEQ_OK;
+}
+
+/* Look at the slots of queued names, which all are fetched before the first is waited for.  The numbers
+ * are those of the names found, plus one, 0 for the others; *left names these, and *at moves on to the
+ * slots to look at after. */
+static size_t look(deq_names_queue *queue, const deq_names *names, size_t *left, size_t n,
+                   size_t *at)
+{
+    deq_name_slot slots[DEQ_NAMES_QUEUE];
+    size_t more = 0;
+
+    for (size_t k = 0; k < n; k++) slots[k] = names->slots[at[left[k]]];
+    for (size_t k = 0; k < n; k++) {
+        const size_t i = left[k];
+        const bool hit = (slots[k].key == queue->keys[i]) & (slots[k].length == queue->lengths[i]) &
+                         (queue->lengths[i] <= 8);
+        queue->numbers[i] = hit ? slots[k].number : 0;
+        at[i] = following(names, at[i], queue->lengths[i]);
+        left[more] = i;
+        more += !hit;
+    }
+    return more;
+}
+
+deq_status deq_names_add_queue(deq_names_queue *queue, deq_names *names)
+{
+    const size_t n = queue->count;
+    size_t at[DEQ_NAMES_QUEUE], left[DEQ_NAMES_QUEUE], more = 0;
+
+    queue->count = 0;
+    if (n == 0) return DEQ_OK;
+    if (names->count + n > names->n_slots / 2 || !names->slots) DEQ_TRY(rehash(names, n));
+    for (size_t i = 0; i < n; i++) {
+        const bool recent = is_recent(names, queue->keys[i], queue->lengths[i]);
+        queue->numbers[i] = recent ? names->recent.number : 0;
+        at[i] = home(names, queue->keys[i], queue->lengths[i]);
+        left[more] = i;
+        more += !recent;
+    }
+    for (int round = 0; round < LOOKS && more > 0; round++)
+        more = look(queue, names, left, more, at);
+    for (size_t k = 0; k < more; k++) DEQ_TRY(add_queued(queue, left[k], names));
+    for (size_t i = 0; i < n; i++) queue->numbers[i]--;
     return DEQ_OK;
 }
 
 int64_t deq_names_find(deq_status *status, deq_names *names, const char *text, size_t length)
 {
-    *status = names->slots ? DEQ_OK : rehash(names);
+    *status = names->slots ? DEQ_OK : rehash(names, 1);
     if (*status != DEQ_OK) return -1;
     return (int64_t)seek(names, key_of(text, length), text, length)->number - 1;
 }

@@ -43,6 +43,25 @@ deq_status deq_names_rest(deq_names *names);
  * it is not UTF-8. */
 deq_status deq_names_add(uint32_t *number, bool *added, deq_names *names, const char *text,
                          size_t length);
+/* Names to be looked up together: those of one batch are fetched side by side, so that a table larger
+ * than the cache is waited for once a batch and not once a name. */
+#define DEQ_NAMES_QUEUE 64
+#define DEQ_NAMES_QUEUE_BYTES 40 /* longest name that goes into one */
+
+typedef struct deq_names_queue {
+    size_t count;
+    uint64_t keys[DEQ_NAMES_QUEUE];
+    uint32_t lengths[DEQ_NAMES_QUEUE];
+    char text[DEQ_NAMES_QUEUE][DEQ_NAMES_QUEUE_BYTES]; /* of names longer than a key */
+    uint32_t numbers[DEQ_NAMES_QUEUE];                 /* after deq_names_add_queue() */
+} deq_names_queue;
+
+/* Whether the name is in the queue now.  It is not if it is long, if it is not ASCII, or if the queue is
+ * full: deq_names_add_queue(), then deq_names_add(). */
+bool deq_names_enqueue(deq_names_queue *queue, const char *text, size_t length);
+/* As deq_names_add() of each, in order; the queue is empty afterwards, but for its numbers. */
+deq_status deq_names_add_queue(deq_names_queue *queue, deq_names *names);
+
 /* The number of a name; -1: unknown.  May have to rebuild the hash table: *status tells. */
 int64_t deq_names_find(deq_status *status, deq_names *names, const char *text, size_t length);
 const char *deq_names_get(const deq_names *names, size_t number);

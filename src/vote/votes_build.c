@@ -9,18 +9,36 @@
 #include <stdlib.h>
 #include <string.h>
 
+/* A chunk behind the others of the part that the task is in. */
+static deq_status add_chunk(deq_votes_builder *b, size_t part)
+{
+    deq_context *ctx = b->votes->ctx;
+    void *parts = b->parts;
+
+    if (part >= b->n_parts) {
+        const deq_status status = deq_grow(ctx, &parts, &b->n_parts, part + 1, sizeof *b->parts);
+        b->parts = parts;
+        DEQ_TRY(status);
+    }
+    deq_votes_part *p = &b->parts[part];
+    deq_votes_chunk *chunk = deq_alloc(ctx, sizeof *chunk);
+    if (!chunk) return DEQ_ERR_NOMEM;
+    if (p->last)
+        p->last->next = chunk;
+    else
+        p->first = chunk;
+    p->last = chunk;
+    return DEQ_OK;
+}
+
 deq_status deq_votes_add(deq_votes_builder *b, uint32_t task, uint32_t worker, uint16_t label)
 {
-    deq_votes_chunk *chunk = b->last;
+    const size_t part = task / DEQ_VOTES_PART;
+    deq_votes_chunk *chunk = part < b->n_parts ? b->parts[part].last : NULL;
 
     if (!chunk || chunk->count == DEQ_VOTES_CHUNK) {
-        chunk = deq_alloc(b->votes->ctx, sizeof *chunk);
-        if (!chunk) return DEQ_ERR_NOMEM;
-        if (b->last)
-            b->last->next = chunk;
-        else
-            b->first = chunk;
-        b->last = chunk;
+        DEQ_TRY(add_chunk(b, part));
+        chunk = b->parts[part].last;
     }
     chunk->task[chunk->count] = task;
     chunk->worker[chunk->count] = worker;
@@ -29,18 +47,23 @@ deq_status deq_votes_add(deq_votes_builder *b, uint32_t task, uint32_t worker, u
     return DEQ_OK;
 }
 
-static void drop_first(deq_votes_builder *b)
+static void drop_first(deq_votes_part *p, deq_context *ctx)
 {
-    deq_votes_chunk *next = b->first->next;
+    deq_votes_chunk *next = p->first->next;
 
-    deq_release(b->votes->ctx, b->first, sizeof *b->first);
-    b->first = next;
+    deq_release(ctx, p->first, sizeof *p->first);
+    p->first = next;
 }
 
-void deq_votes_drop_chunks(deq_votes_builder *b)
+void deq_votes_drop_parts(deq_votes_builder *b)
 {
-    while (b->first) drop_first(b);
-    b->last = NULL;
+    deq_context *ctx = b->votes->ctx;
+
+    for (size_t i = 0; i < b->n_parts; i++)
+        while (b->parts[i].first) drop_first(&b->parts[i], ctx);
+    deq_release(ctx, b->parts, b->n_parts * sizeof *b->parts);
+    b->parts = NULL;
+    b->n_parts = 0;
     b->count = 0;
 }
 
@@ -130,8 +153,9 @@ deq_status deq_votes_order_labels(deq_votes_builder *b)
     deq_status status = to && order ? renumber(labels, to, order, b->n_ordered) : DEQ_ERR_NOMEM;
     bool moved = false;
     for (size_t i = 0; i < n && status == DEQ_OK; i++) moved |= to[i] != i;
-    for (deq_votes_chunk *c = b->first; c && moved; c = c->next)
-        for (size_t i = 0; i < c->count; i++) c->label[i] = to[c->label[i]];
+    for (size_t p = 0; p < b->n_parts && moved; p++)
+        for (deq_votes_chunk *c = b->parts[p].first; c; c = c->next)
+            for (size_t i = 0; i < c->count; i++) c->label[i] = to[c->label[i]];
     deq_release(ctx, order, n * sizeof *order);
     deq_release(ctx, to, n * sizeof *to);
     return status;
@@ -160,27 +184,39 @@ static deq_status reserve(deq_votes *v, size_t n_tasks, size_t n_votes)
     return v->worker && v->label ? DEQ_OK : DEQ_ERR_NOMEM;
 }
 
+/* begin[t + 1] becomes where task t begins, for the tasks of a part; *at: behind their votes. */
+static void find_begins(deq_votes *v, const deq_votes_part *p, size_t from, size_t end, int64_t *at)
+{
+    for (const deq_votes_chunk *c = p->first; c; c = c->next)
+        for (size_t i = 0; i < c->count; i++) v->begin[(size_t)c->task[i] + 1]++;
+    for (size_t t = from; t < end; t++) {
+        const int64_t n = v->begin[t + 1];
+        v->begin[t + 1] = *at;
+        *at += n;
+    }
+}
+
 /* begin[t + 1] counts up from where task t begins to where it ends. */
 static void sort(deq_votes_builder *b)
 {
     deq_votes *v = b->votes;
     const size_t n_tasks = v->tasks->count;
+    int64_t at = 0;
 
-    for (const deq_votes_chunk *c = b->first; c; c = c->next)
-        for (size_t i = 0; i < c->count; i++)
-            if ((size_t)c->task[i] + 2 <= n_tasks) v->begin[(size_t)c->task[i] + 2]++;
-    for (size_t t = 2; t <= n_tasks; t++) v->begin[t] += v->begin[t - 1];
-    for (; b->first; drop_first(b)) {
-        const deq_votes_chunk *c = b->first;
-        for (size_t i = 0; i < c->count; i++) {
-            const int64_t at = v->begin[c->task[i] + 1]++;
-            v->worker[at] = c->worker[i];
-            v->label[at] = c->label[i];
+    for (size_t from = 0, i = 0; from < n_tasks; from += DEQ_VOTES_PART, i++) {
+        deq_votes_part none = { NULL, NULL }, *p = i < b->n_parts ? &b->parts[i] : &none;
+        const size_t end = n_tasks - from < DEQ_VOTES_PART ? n_tasks : from + DEQ_VOTES_PART;
+        find_begins(v, p, from, end, &at);
+        for (; p->first; drop_first(p, v->ctx)) {
+            const deq_votes_chunk *c = p->first;
+            for (size_t k = 0; k < c->count; k++) {
+                const int64_t to = v->begin[c->task[k] + 1]++;
+                v->worker[to] = c->worker[k];
+                v->label[to] = c->label[k];
+            }
         }
     }
-    b->last = NULL;
     v->n_votes = b->count;
-    b->count = 0;
 }
 
 /* Duplicates --------------------------------------------------------------------------------- */
@@ -248,7 +284,7 @@ deq_status deq_votes_build(deq_votes_builder *b, const char *source)
         sort(b);
         status = treat_duplicates(b, source);
     }
-    deq_votes_drop_chunks(b);
+    deq_votes_drop_parts(b);
     return status;
 }
 
@@ -324,7 +360,7 @@ deq_status deq_votes_new(deq_votes **out, deq_context *ctx, const deq_votes_arra
     DEQ_TRY(deq_votes_empty(&b.votes, ctx));
     b.duplicates = arrays->duplicates;
     const deq_status status = fill(&b, arrays);
-    deq_votes_drop_chunks(&b);
+    deq_votes_drop_parts(&b);
     if (status != DEQ_OK) {
         deq_votes_free(b.votes);
         return status;

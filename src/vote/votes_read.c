@@ -14,7 +14,10 @@ typedef struct reader {
     const char *source;
     size_t abstain_length;
     uint32_t short_labels[256]; /* by their only byte: number plus one; 0: not yet seen */
-    uint32_t last_task;         /* of the row before */
+    uint32_t last_task;         /* of the row before, once nothing waits */
+    deq_names_queue queue;      /* tasks of rows that wait, and what else these say */
+    uint32_t workers[DEQ_NAMES_QUEUE];
+    int32_t labels[DEQ_NAMES_QUEUE]; /* -1: abstained */
 } reader;
 
 deq_votes_options deq_votes_defaults(void)
@@ -92,7 +95,7 @@ static void end(reader *r)
 {
     deq_csv_close(r->csv);
     if (!r->b.votes) return;
-    deq_votes_drop_chunks(&r->b);
+    deq_votes_drop_parts(&r->b);
     deq_votes_free(r->b.votes);
 }
 
@@ -155,6 +158,25 @@ static deq_status check_names(const reader *r, const deq_csv_row *row)
     return DEQ_OK;
 }
 
+static deq_status add_vote(reader *r, uint32_t task, uint32_t worker, int32_t label)
+{
+    r->last_task = task;
+    if (label >= 0) return deq_votes_add(&r->b, task, worker, (uint16_t)label);
+    r->b.votes->report.n_abstained++;
+    return DEQ_OK;
+}
+
+/* Add the votes that wait for the numbers of their tasks. */
+static deq_status settle(reader *r)
+{
+    const size_t n = r->queue.count;
+
+    DEQ_TRY(deq_names_add_queue(&r->queue, r->b.votes->tasks));
+    for (size_t i = 0; i < n; i++)
+        DEQ_TRY(add_vote(r, r->queue.numbers[i], r->workers[i], r->labels[i]));
+    return DEQ_OK;
+}
+
 /* What the row says: a mistake in it adds no vote. */
 static deq_status read_row(reader *r, const deq_csv_row *row)
 {
@@ -165,11 +187,16 @@ static deq_status read_row(reader *r, const deq_csv_row *row)
     DEQ_TRY(check_names(r, row));
     if (voted) DEQ_TRY(label_of(&label, r, row));
     DEQ_TRY(number_of(&worker, r, v->workers, row, r->worker));
+    if (r->queue.count == DEQ_NAMES_QUEUE) DEQ_TRY(settle(r));
+    const size_t at = r->queue.count;
+    if (deq_names_enqueue(&r->queue, row->fields[r->task], row->lengths[r->task])) {
+        r->workers[at] = worker;
+        r->labels[at] = voted ? (int32_t)label : -1;
+        return DEQ_OK;
+    }
+    DEQ_TRY(settle(r));
     DEQ_TRY(number_of(&task, r, v->tasks, row, r->task));
-    r->last_task = task;
-    if (voted) return deq_votes_add(&r->b, task, worker, (uint16_t)label);
-    v->report.n_abstained++;
-    return DEQ_OK;
+    return add_vote(r, task, worker, voted ? (int32_t)label : -1);
 }
 
 /* A row that is malformed ends the work, or is counted. */
@@ -206,6 +233,7 @@ static deq_status read_all(reader *r)
         const deq_status status = read_row(r, row);
         if (status != DEQ_OK) DEQ_TRY(bad_row(r, status));
     }
+    DEQ_TRY(settle(r));
     if (report->n_rows == report->n_bad)
         return deq_csv_refuse(r->csv, SIZE_MAX, "no votes; expected a row for each");
     DEQ_TRY(deq_names_rest(r->b.votes->tasks));
@@ -301,21 +329,30 @@ static deq_status remember(deq_votes_stream *s)
     return DEQ_OK;
 }
 
+/* Whether the row is of another task than the one before. */
+static deq_status begins_task(bool *other, reader *r, const deq_csv_row *row)
+{
+    DEQ_TRY(settle(r));
+    const char *last = deq_names_get(r->b.votes->tasks, r->last_task);
+    *other = last && strcmp(last, row->fields[r->task]) != 0;
+    return DEQ_OK;
+}
+
 /* Rows until the batch is full and another task begins. */
 static deq_status fill_batch(deq_votes_stream *s)
 {
     reader *r = &s->r;
+    bool other = false;
     int64_t n = 0;
 
     for (;; n++) {
         if (!s->pending) DEQ_TRY(next_row(&s->pending, r));
         if (!s->pending) {
             s->finished = true;
-            return DEQ_OK;
+            return settle(r);
         }
-        const char *last = deq_names_get(r->b.votes->tasks, r->last_task);
-        if (n >= s->votes_a_batch && last && strcmp(last, s->pending->fields[r->task]) != 0)
-            return DEQ_OK;
+        if (n >= s->votes_a_batch) DEQ_TRY(begins_task(&other, r, s->pending));
+        if (other) return DEQ_OK;
         const deq_status status = read_row(r, s->pending);
         s->pending = NULL;
         if (status != DEQ_OK) DEQ_TRY(bad_row(r, status));

@@ -408,6 +408,52 @@ static void reading_takes_less_than_twice_the_votes(void **state)
     assert_int_equal(l.live, 0);
 }
 
+/* Names of every length, alike in their ends, ASCII and not. */
+static void name_number(char name[80], int i)
+{
+    static const char *const formats[] = { "%d",         "t%d",   "%06x0", "task-number-%d",
+                                           "\xc3\xa4%d", "%050d", "%xq" };
+
+    snprintf(name, 80, formats[i % 7], i);
+}
+
+static void rows_in_any_order_give_the_same_votes(void **state)
+{
+    (void)state;
+    enum { TASKS = 70001, STEP = 40503 }; /* without a common divisor; more tasks than a part has */
+    deq_context *ctx;
+    deq_votes *votes;
+    char *text = malloc(2 * TASKS * 80), name[80];
+    size_t n;
+
+    assert_non_null(text);
+    assert_int_equal(deq_context_new(&ctx, NULL), DEQ_OK);
+    n = (size_t)snprintf(text, 80, "task,worker,label\n");
+    for (int i = 0; i < 2 * TASKS; i++) { /* each task twice, far from each other */
+        const int t = (int)((int64_t)i * STEP % TASKS);
+        name_number(name, t);
+        n += (size_t)snprintf(text + n, 80, "%s,w%d,%d\n", name, i / TASKS, t % 9);
+    }
+    assert_int_equal(deq_votes_parse(&votes, ctx, text, n, NULL), DEQ_OK);
+    const deq_votes_view v = deq_votes_values(votes);
+    assert_int_equal(v.n_tasks, TASKS);
+    assert_int_equal(v.n_votes, 2 * TASKS);
+    for (int i = 0; i < TASKS; i++) { /* tasks are numbered as they came */
+        const int t = (int)((int64_t)i * STEP % TASKS);
+        name_number(name, t);
+        assert_string_equal(deq_votes_task_name(votes, i), name);
+        assert_int_equal(v.begin[i], 2 * i);
+        for (int k = 0; k < 2; k++) {
+            assert_int_equal(v.worker[2 * i + k], k);
+            assert_int_equal(v.label[2 * i + k], t % 9);
+        }
+        if (i % 100 == 0) assert_int_equal(deq_votes_find_task(votes, name), i);
+    }
+    deq_votes_free(votes);
+    deq_context_free(ctx);
+    free(text);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -421,6 +467,7 @@ int main(void)
         cmocka_unit_test(arrays_make_the_same_table),
         cmocka_unit_test(constant_voters_are_told),
         cmocka_unit_test(streams_give_whole_tasks_batch_by_batch),
+        cmocka_unit_test(rows_in_any_order_give_the_same_votes),
         cmocka_unit_test(reading_takes_less_than_twice_the_votes),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
