@@ -62,10 +62,11 @@ static void note_evaluation(screen *s, const deq_run_progress *p)
     const deq_evaluation *e = p->evaluation;
     double n = e->n_examples > 0 ? (double)e->n_examples : 1;
     progress_note(&s->bar,
-                  "step %lld, epoch %lld of %lld: accuracy %.2f %% of %lld, loss %.4f, %.1f "
+                  "step %lld, epoch %lld of %lld: accuracy %.2f %% of %lld %s, loss %.4f, %.1f "
                   "evaluations, residual %.2g",
                   (long long)p->step, (long long)p->epoch, (long long)p->epochs,
-                  100 * (double)e->n_right / n, (long long)e->n_examples, e->loss, e->n_feval,
+                  100 * (double)e->n_right / n, (long long)e->n_examples,
+                  p->validation ? "kept back" : "test examples", e->loss, e->n_feval,
                   e->mean_residual);
     if (!isnan(e->spectral_radius))
         progress_note(&s->bar, "  spectral radius of df/dz %.3f", e->spectral_radius);
@@ -238,7 +239,7 @@ static int run(const arguments *a)
 static const example examples[] = {
     { "deq train configs/prefix-sums.yaml --out runs/sums",
       "train, and write everything to runs/sums" },
-    { "deq train configs/mnist.yaml --set optimiser.rate=3e-4 --set solver.method=broyden",
+    { "deq train configs/mnist-mlp.yaml --set optimiser.rate=3e-4 --set solver.method=broyden",
       "with two settings changed" },
     { "deq train --resume --out runs/sums", "go on after a crash or Ctrl-C" },
     { "deq train --print-config > my.yaml", "begin a configuration of your own" },
@@ -249,8 +250,9 @@ const command command_train = {
     .summary = "train a model",
     .description =
         "Trains the model that CONFIG describes and writes a folder: config.yaml (the effective "
-        "configuration), metrics.jsonl, TensorBoard's events, checkpoints/last.safetensors and "
-        "best.safetensors, and report.html with curves and results.\n\n"
+        "configuration), metrics.jsonl, TensorBoard's events, checkpoints/last.safetensors and, "
+        "where data.validation keeps examples back to choose it, best.safetensors, and "
+        "report.html with curves and results.\n\n"
         "Ctrl-C saves and says how to go on.  A run that was killed at any moment goes on with "
         "--resume from its last checkpoint, and ends with the same weights, bit for bit.\n\n"
         "A run whose loss is no longer finite, or whose solves diverge, is ended with advice "

@@ -8,8 +8,9 @@
 
 #define GENERATED_TRAIN 10000
 #define GENERATED_TEST 2000
-/* Test examples are drawn with another seed than the training examples. */
+/* Examples for the test, and those kept back, are drawn with other seeds than those trained on. */
 #define TEST_SEED 0x7465737400000000u
+#define VALIDATION_SEED 0x76616c6900000000u
 
 static bool is_file(const char *path)
 {
@@ -60,10 +61,15 @@ static deq_status open_cifar100(deq_dataset **out, deq_context *ctx, const char 
     return deq_dataset_cifar(out, ctx, list, 1, 100);
 }
 
-static deq_status open_generated(deq_dataset **out, deq_context *ctx, const deq_data_config *d,
-                                 int64_t size, int64_t count, bool test)
+static bool is_generated(const deq_data_config *d)
 {
-    uint64_t seed = (uint64_t)d->seed ^ (test ? TEST_SEED : 0);
+    return d->source == DEQ_SOURCE_PREFIX_SUMS || d->source == DEQ_SOURCE_MAZES;
+}
+
+static deq_status open_generated(deq_dataset **out, deq_context *ctx, const deq_data_config *d,
+                                 int64_t size, int64_t count, uint64_t other_seed)
+{
+    uint64_t seed = (uint64_t)d->seed ^ other_seed;
     if (d->source == DEQ_SOURCE_PREFIX_SUMS) {
         deq_prefix_sums o = deq_prefix_sums_defaults();
         if (size > 0) o.bits = size;
@@ -90,14 +96,13 @@ static deq_status need_path(deq_context *ctx, const char *key, const char *value
 static deq_status open_source(deq_dataset **out, deq_context *ctx, const deq_data_config *d,
                               bool test)
 {
-    bool generated = d->source == DEQ_SOURCE_PREFIX_SUMS || d->source == DEQ_SOURCE_MAZES;
     int64_t count = test ? d->test_count : d->count;
-    if (generated)
+    if (is_generated(d))
         return open_generated(out, ctx, d, d->size,
                               count > 0 ? count
                               : test    ? GENERATED_TEST
                                         : GENERATED_TRAIN,
-                              test);
+                              test ? TEST_SEED : 0);
     bool apart = test && (d->source == DEQ_SOURCE_FOLDER || d->source == DEQ_SOURCE_NPZ);
     const char *path = apart ? d->test : d->path;
     DEQ_TRY(need_path(ctx, apart ? "data.test" : "data.path", path));
@@ -118,20 +123,27 @@ static deq_status check_count(deq_context *ctx, const char *key, int64_t wanted,
                     (long long)wanted, (long long)there);
 }
 
-/* The training examples cut into what is trained on and what is kept back. */
+/* The training examples cut into what is trained on and what is kept back.  Generated examples cost
+ * nothing: there what would be kept back is drawn besides. */
 static deq_status divide(deq_dataset **train, deq_dataset **validation, deq_dataset *whole,
                          deq_context *ctx, const deq_data_config *d)
 {
     int64_t n = deq_dataset_count(whole);
     DEQ_TRY(check_count(ctx, "data.count", d->count, n));
     if (d->count > 0) n = d->count;
+    if (is_generated(d)) {
+        DEQ_TRY(deq_dataset_slice(train, whole, 0, n));
+        return d->validation > 0
+                   ? open_generated(validation, ctx, d, d->size, d->validation, VALIDATION_SEED)
+                   : DEQ_OK;
+    }
     if (d->validation >= n)
         return deq_fail(ctx, DEQ_ERR_ARGUMENT,
                         "data.validation is %lld; it must leave some of the %lld examples for "
                         "training",
                         (long long)d->validation, (long long)n);
-    if (train) DEQ_TRY(deq_dataset_slice(train, whole, 0, n - d->validation));
-    if (validation && d->validation > 0)
+    DEQ_TRY(deq_dataset_slice(train, whole, 0, n - d->validation));
+    if (d->validation > 0)
         DEQ_TRY(deq_dataset_slice(validation, whole, n - d->validation, d->validation));
     return DEQ_OK;
 }
@@ -183,10 +195,10 @@ deq_status deq_config_sized(deq_dataset **out, deq_context *ctx, const deq_confi
                             int64_t size, int64_t count)
 {
     *out = NULL;
-    if (config->data.source != DEQ_SOURCE_PREFIX_SUMS && config->data.source != DEQ_SOURCE_MAZES)
+    if (!is_generated(&config->data))
         return deq_fail(ctx, DEQ_ERR_UNSUPPORTED,
                         "only generated examples (prefix-sums, mazes) come in other sizes");
-    return open_generated(out, ctx, &config->data, size, count, true);
+    return open_generated(out, ctx, &config->data, size, count, TEST_SEED);
 }
 
 deq_status deq_config_form(deq_example_form *form, deq_context *ctx, const deq_config *config)

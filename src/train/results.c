@@ -32,6 +32,7 @@ static deq_status add_result(deq_run *run, deq_trained *t, const deq_dataset *d,
     o.max_iter = max_iter;
     *row = (deq_budget_row){ .size = size, .max_iter = max_iter };
     DEQ_TRY(deq_evaluate(&row->result, t, d, &o, progress, user));
+    if (row->result.n_examples < deq_dataset_count(d)) return DEQ_OK; /* stopped */
     DEQ_TRY(log_result(run, row));
     run->n_results++;
     return DEQ_OK;

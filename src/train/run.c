@@ -239,10 +239,19 @@ static deq_status set_some(deq_config *config, deq_context *ctx, const char *con
         for (size_t j = 0; j < sizeof fixed / sizeof *fixed; j++)
             if (strncmp(set[i], fixed[j], strlen(fixed[j])) == 0)
                 return deq_fail(ctx, DEQ_ERR_ARGUMENT,
-                                "--set %s: a run that is resumed keeps its %s", set[i], fixed[j]);
+                                "--set %s: a run that is resumed keeps its %.*s", set[i],
+                                (int)strcspn(set[i], "="), set[i]);
         DEQ_TRY(deq_config_set(config, ctx, set[i]));
     }
     return DEQ_OK;
+}
+
+static deq_status check_steps(deq_run *run)
+{
+    if (run->counters.step <= run->steps) return DEQ_OK;
+    return deq_fail(run->ctx, DEQ_ERR_ARGUMENT,
+                    "%s: has taken %lld steps; training.steps and training.epochs allow %lld",
+                    run->folder, (long long)run->counters.step, (long long)run->steps);
 }
 
 deq_status deq_run_resume(deq_run **out, deq_context *ctx, const char *folder,
@@ -252,11 +261,15 @@ deq_status deq_run_resume(deq_run **out, deq_context *ctx, const char *folder,
     deq_config config = deq_config_defaults();
     *out = NULL;
     snprintf(path, sizeof path, "%.*s/config.yaml", RUN_PATH, folder);
+    if (!exists(path))
+        return deq_fail(ctx, DEQ_ERR_IO, "%s: %s; is it the folder of a run?", path,
+                        strerror(errno));
     DEQ_TRY(deq_config_read(&config, ctx, path));
     DEQ_TRY(set_some(&config, ctx, set, n_set));
     deq_run *run;
     DEQ_TRY(start(&run, ctx, &config, folder));
     deq_status status = continue_from(run);
+    if (status == DEQ_OK) status = check_steps(run);
     if (status == DEQ_OK && n_set > 0) status = write_config(run);
     if (status != DEQ_OK) {
         deq_run_free(run);

@@ -130,13 +130,22 @@ static const curve curves[] = {
       "Largest over a batch, by Arnoldi's method." },
 };
 
+/* What was evaluated while training: the examples kept back, or the test set. */
+static const char *evaluated_kind(const lines *l)
+{
+    for (size_t i = 0; i < l->count; i++)
+        if (strcmp(kind_of(l->line[i]), "validation") == 0) return "validation";
+    return "evaluation";
+}
+
 static deq_status add_curve(deq_report *report, deq_context *ctx, const lines *l, const curve *c)
 {
     column training, evaluation = { 0 };
+    const char *kind = evaluated_kind(l);
+    bool kept_back = strcmp(kind, "validation") == 0;
     DEQ_TRY(take_column(&training, ctx, l, "train", "step", c->metric, -1));
     deq_status status = DEQ_OK;
-    if (c->evaluated)
-        status = take_column(&evaluation, ctx, l, "evaluation", "step", c->metric, -1);
+    if (c->evaluated) status = take_column(&evaluation, ctx, l, kind, "step", c->metric, -1);
     deq_plot *plot = NULL;
     if (status == DEQ_OK && training.count + evaluation.count > 0)
         status = deq_plot_new(&plot, ctx,
@@ -146,9 +155,9 @@ static deq_status add_curve(deq_report *report, deq_context *ctx, const lines *l
         deq_plot_add(plot, DEQ_SERIES(.name = "training", .count = training.count, .x = training.x,
                                       .y = training.y));
         if (evaluation.count > 0)
-            deq_plot_add(plot, DEQ_SERIES(.name = "evaluation", .mark = DEQ_MARK_LINE_POINTS,
-                                          .count = evaluation.count, .x = evaluation.x,
-                                          .y = evaluation.y));
+            deq_plot_add(plot, DEQ_SERIES(.name = kept_back ? "validation" : "test set",
+                                          .mark = DEQ_MARK_LINE_POINTS, .count = evaluation.count,
+                                          .x = evaluation.x, .y = evaluation.y));
         deq_report_plot(report, plot, c->caption);
         deq_plot_free(plot);
     }
@@ -245,6 +254,7 @@ static deq_status add_results(deq_report *report, deq_context *ctx, const lines 
         deq_report_paragraph(report, "Training has not ended yet; there are no test results.");
         return DEQ_OK;
     }
+    deq_report_paragraph(report, "With the weights of the last step.");
     DEQ_TRY(plot_budgets(report, ctx, l, sizes, n));
     tabulate_budgets(report, l);
     return DEQ_OK;
@@ -272,17 +282,22 @@ static void add_number(deq_report *report, const char *name, char conversion, in
 static void add_head(deq_report *report, const lines *l)
 {
     const json_t *last = NULL;
-    double best = NAN;
+    double best = NAN, best_step = NAN;
     for (size_t i = 0; i < l->count; i++) {
         if (strcmp(kind_of(l->line[i]), "train") == 0) last = l->line[i];
-        if (strcmp(kind_of(l->line[i]), "evaluation") != 0) continue;
+        if (strcmp(kind_of(l->line[i]), "validation") != 0) continue;
         double accuracy = number(l->line[i], "accuracy");
-        if (!(best >= accuracy)) best = accuracy;
+        if (best >= accuracy) continue;
+        best = accuracy;
+        best_step = number(l->line[i], "step");
     }
     if (!last) return;
     add_number(report, "steps", 'f', 0, number(last, "step"));
     add_number(report, "last loss", 'g', 4, number(last, "loss"));
-    if (!isnan(best)) add_number(report, "best accuracy in an evaluation", 'f', 4, best);
+    if (!isnan(best)) {
+        add_number(report, "best accuracy on validation", 'f', 4, best);
+        add_number(report, "at step", 'f', 0, best_step);
+    }
     add_number(report, "seconds a step", 'g', 3, number(last, "seconds"));
 }
 

@@ -218,7 +218,7 @@ const deq_setting deq_settings[] = {
     INTEGER("data.size", data.size, 0, "bits of prefix sums, size of mazes; 0: 32, 9"),
     INTEGER("data.count", data.count, 0, "training examples; 0: all, 10000 if generated"),
     INTEGER("data.test_count", data.test_count, 0, "test examples; 0: all, 2000 if generated"),
-    INTEGER("data.validation", data.validation, 0, "training examples kept back for evaluation while training"),
+    INTEGER("data.validation", data.validation, 0, "examples kept back to evaluate while training and choose the best; 0: none, no best"),
     INTEGER("data.seed", data.seed, 0, "of generated examples"),
     REAL("data.percolation", data.percolation, 0, 1, "mazes: chance that a remaining wall opens"),
     CHOICE("data.start", data.start, maze_starts, "mazes: where they may start"),

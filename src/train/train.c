@@ -11,6 +11,7 @@ typedef struct listener {
     deq_run_progress_fn *call;
     void *user;
     bool stop;
+    deq_run_progress last;
 } listener;
 
 static bool is_due(const deq_run *run, int64_t every)
@@ -61,14 +62,15 @@ static deq_status log_evaluation(deq_run *run, const deq_evaluation *e)
     int count = 7;
     if (run->config.evaluation.spectral_radius)
         m[count++] = (metric){ "spectral_radius", e->spectral_radius, false };
-    return deq_journal_add(&run->journal, "evaluation", run->counters.step, m, count);
+    return deq_journal_add(&run->journal, run->data.validation ? "validation" : "evaluation",
+                           run->counters.step, m, count);
 }
 
 static void tell(deq_run *run, listener *l, const step_result *r, const deq_evaluation *e)
 {
     int64_t left = run->steps - run->counters.step;
     if (!l->call) return;
-    deq_run_progress p = {
+    l->last = (deq_run_progress){
         .step = run->counters.step,
         .steps = run->steps,
         .epoch = run->counters.step / run->batches,
@@ -85,12 +87,14 @@ static void tell(deq_run *run, listener *l, const step_result *r, const deq_eval
         .seconds_left = run->recent > 0 ? (double)left * run->recent : -1,
         .pretraining = r->pretraining,
         .evaluation = e,
+        .validation = run->data.validation != NULL,
     };
-    if (!l->call(l->user, &p)) l->stop = true;
+    if (!l->call(l->user, &l->last)) l->stop = true;
+    l->last.evaluation = NULL;
 }
 
-/* Evaluations can be stopped only by what the listener said before; they have no progress of their
- * own in the loop, the step's stands. */
+/* Evaluations in the loop are not stopped half-way: the checkpoint behind them has to know them.  The
+ * best weights are chosen on what was kept back, never on the test set. */
 static deq_status evaluate(deq_run *run, listener *l, const step_result *r)
 {
     deq_evaluation e;
@@ -103,7 +107,7 @@ static deq_status evaluate(deq_run *run, listener *l, const step_result *r)
     deq_run_watch_radius(run, &e);
     double accuracy = e.n_examples > 0 ? (double)e.n_right / (double)e.n_examples : 0;
     tell(run, l, r, &e);
-    if (accuracy <= run->counters.best) return DEQ_OK;
+    if (!run->data.validation || accuracy <= run->counters.best) return DEQ_OK;
     run->counters.best = accuracy;
     return deq_run_save(run, "best");
 }
@@ -149,18 +153,26 @@ static deq_status take_steps(deq_run_end *end, deq_run *run, listener *l)
 
 static bool go_on(void *user, int64_t done, int64_t total)
 {
+    listener *l = user;
     (void)done;
     (void)total;
-    return !((const listener *)user)->stop;
+    if (l->call && !l->stop && !l->call(l->user, &l->last)) l->stop = true;
+    return !l->stop;
 }
 
 deq_status deq_run_train(deq_run_end *end, deq_run *run, deq_run_progress_fn *progress, void *user)
 {
-    listener l = { progress, user, false };
+    listener l = {
+        .call = progress,
+        .user = user,
+        .last = { .step = run->counters.step, .steps = run->steps, .seconds_left = 0 },
+    };
     *end = DEQ_RUN_DONE;
     deq_status status = take_steps(end, run, &l);
     if (status == DEQ_OK && *end == DEQ_RUN_DONE) status = deq_run_evaluate_all(run, go_on, &l);
     if (status != DEQ_OK) return status;
+    if (*end == DEQ_RUN_DONE && l.stop) *end = DEQ_RUN_STOPPED; /* resuming evaluates again */
+    if (*end == DEQ_RUN_STOPPED) run->n_results = 0;
     DEQ_TRY(deq_journal_flush(&run->journal));
     return deq_run_write_report(run->ctx, run->folder);
 }

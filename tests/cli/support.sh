@@ -44,8 +44,8 @@ run() { # exit code, arguments...
     fi
 }
 
-says() { # file, text that it must contain
-    grep -qF -- "$2" "$1" || complain "$ran: '$2' is not in: $(head -n 40 "$1")"
+says() { # file, text that it must contain; however many blanks stand together, they are one
+    tr -s ' ' <"$1" | grep -F -- "$(tr -s ' ' <<<"$2")" >/dev/null || complain "$ran: '$2' is not in: $(head -n 40 "$1")"
 }
 
 # A value of the JSON that was printed, by its path as CMake writes them: "layers 0 name".

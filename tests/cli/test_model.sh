@@ -6,31 +6,10 @@
 #   test_model.sh DEQ CONFIGS
 #
 # With $DEQ_DATA each configuration also takes a few steps on its data.
-set -uo pipefail
-deq=$1 configs=$2
-scratch=$(mktemp -d)
-trap 'rm -rf "$scratch"' EXIT
+configs=$2
+# shellcheck source=support.sh
+. "$(dirname "$0")/support.sh"
 cd "$scratch" || exit 1
-out=$scratch/out err=$scratch/err
-failed=0
-
-complain() {
-    echo "FAILED: $*" >&2
-    failed=1
-}
-
-run() { # exit code, arguments...
-    local wanted=$1 got=0
-    shift
-    ran="deq $*"
-    "$deq" "$@" >"$out" 2>"$err" || got=$?
-    tr -s ' ' <"$out" >"$out.narrow" && mv "$out.narrow" "$out"
-    [ "$got" = "$wanted" ] || complain "$ran: exit code $got, expected $wanted: $(cat "$err")"
-}
-
-says() { # stream, text that it must contain; blanks are one in $out
-    grep -qF -- "$2" "$1" || complain "$ran: '$2' is not in: $(head -40 "$1")"
-}
 
 # The published numbers of parameters and elements of the state, without an allocation worth the name.
 while read -r preset parameters state; do
@@ -52,14 +31,14 @@ fi
 
 # A run, its checkpoint, its configuration.
 cat >small.yaml <<'YAML'
-data: { size: 8, count: 100, test_count: 20 }
+data: { size: 8, count: 100, test_count: 20, validation: 20 }
 model: { recurrent: { width: 8, blocks: 1 } }
 solver: { max_iter: 10 }
 training: { batch: 10, steps: 12, checkpoint_every: 4, pretrain_steps: 2, pretrain_layers: 3 }
 evaluation: { batch: 20, count: 10 }
 penalty: { weight: 0.1 }
 YAML
-run 0 train small.yaml --out run --quiet --threads 2
+try 0 train small.yaml --out run --quiet --threads 2
 run 0 info run
 for text in "format run" "family sequence" "steps 12" "best_accuracy" "max_iter 10" "map stages:" \
     "program stages:" "every evaluation" "source prefix-sums"; do
@@ -99,12 +78,12 @@ mkdir empty
 run 1 info empty
 
 # Each piece of work, and no other than was asked for.
-run 0 bench small.yaml --steps 2 --json --threads 2 --quiet
+try 0 bench small.yaml --steps 2 --json --threads 2 --quiet
 for work in map solve step penalty pretrain; do says "$out" "\"work\": \"$work\""; done
 says "$out" '"examples": "training set"'
 says "$out" '"runs": 2'
 if grep -q '"seconds": 0\(.0\)\?,' "$out"; then complain "deq bench: work that takes no time"; fi
-run 0 bench run --only map --only step --seconds 0.1 --random --batch 4 --threads 2 --quiet
+try 0 bench run --only map --only step --seconds 0.1 --random --batch 4 --threads 2 --quiet
 says "$out" "map 4"
 says "$out" "random numbers"
 if grep -q "^solve" "$out"; then complain "$ran: solve was not asked for"; fi
@@ -118,14 +97,14 @@ for config in "$configs"/*.yaml; do
 done
 if [ -z "${DEQ_DATA:-}" ]; then
     echo "SKIPPED: DEQ_DATA is not set: the configurations are not tried on data"
-    exit $failed
+    finish
 fi
 for config in "$configs"/{mnist-*,mondeq-mnist,cifar10-tiny}.yaml; do
     data=$DEQ_DATA/mnist
     case $config in *cifar*) data=$DEQ_DATA/cifar10/cifar-10-batches-bin ;; esac
-    run 0 train "$config" --quiet --out "$(basename "$config" .yaml)" --set data.path="$data" \
+    try 0 train "$config" --quiet --out "$(basename "$config" .yaml)" --set data.path="$data" \
         --set data.count=600 --set data.validation=0 --set data.test_count=8 --set training.batch=4 \
         --set training.steps=2 --set training.pretrain_steps=1 --set evaluation.batch=8 \
         --set "evaluation.budgets=[]"
 done
-exit $failed
+finish

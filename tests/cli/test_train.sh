@@ -9,7 +9,7 @@
 cd "$scratch" || exit 1
 
 cat >small.yaml <<'YAML'
-data: { size: 8, count: 200, test_count: 20 }
+data: { size: 8, count: 200, test_count: 20, validation: 20 }
 model: { recurrent: { width: 8, blocks: 1 } }
 solver: { max_iter: 10, start: mixed }
 training: { batch: 10, steps: 400, checkpoint_every: 7, log_every: 20, average: 0.9 }
@@ -39,19 +39,33 @@ cmp -s whole.safetensors killed.safetensors ||
     complain "after $kills kills the weights differ from those of the whole run"
 echo "killed $kills times"
 
-# Ctrl-C stores and says how to go on.
-"$deq" train small.yaml --out stopped --set training.steps=100000 --quiet >"$out" 2>"$err" &
-child=$!
-for ((wait = 0; wait < 200; wait++)); do
-    [ -f stopped/checkpoints/last.safetensors ] && break
-    sleep 0.05
+# Ctrl-C, and what a scheduler sends, store and say how to go on.
+for signal in INT TERM; do
+    folder=stopped-$signal
+    "$deq" train small.yaml --out "$folder" --set training.steps=100000 --quiet >"$out" 2>"$err" &
+    child=$!
+    for ((wait = 0; wait < 200; wait++)); do
+        [ -f "$folder/checkpoints/last.safetensors" ] && break
+        sleep 0.05
+    done
+    kill "-$signal" $child
+    code=0
+    wait $child || code=$?
+    ran="deq train, stopped by $signal"
+    [ $code = 130 ] || complain "$ran: exit code $code, expected 130"
+    says "$err" "deq train --resume --out $folder"
 done
-kill -INT $child
-code=0
-wait $child || code=$?
-ran="deq train, interrupted"
-[ $code = 130 ] || complain "$ran: exit code $code, expected 130"
-says "$err" "deq train --resume --out stopped"
+
+# The best weights are chosen on examples that were kept back; without such there are no best weights,
+# and the last are used.
+[ -f whole/checkpoints/best.safetensors ] || complain "no best checkpoint beside validation"
+grep -q '"kind":"validation"' whole/metrics.jsonl || complain "no line of validation in the metrics"
+try 0 train small.yaml --out plain --quiet --set training.steps=3 --set data.validation=0
+[ ! -e plain/checkpoints/best.safetensors ] || complain "a best checkpoint, chosen on the test set"
+grep -q '"kind":"evaluation"' plain/metrics.jsonl || complain "no evaluation in the metrics"
+run 0 info plain
+says "$out" "plain/checkpoints/last.safetensors"
+if grep -q best_accuracy "$out"; then complain "$ran: a best accuracy"; fi
 
 # What a run can be asked.
 run 0 eval whole
@@ -96,6 +110,13 @@ run 2 train --resume
 run 1 train small.yaml --out whole
 says "$err" "holds a run already"
 run 1 train --resume --out nowhere
+says "$err" "is it the folder of a run?"
+run 1 train --resume --out plain --set model.family=mlp
+says "$err" "keeps its model.family"
+run 1 train --resume --out plain --set training.steps=2
+says "$err" "has taken 3 steps"
+run 0 info plain
+says "$out" "steps 3"
 run 2 train small.yaml --out whole2 --set training.bach=3
 says "$err" "did you mean 'training.batch'"
 printf 'training:\n  batch: many\n' >bad.yaml

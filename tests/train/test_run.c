@@ -73,6 +73,7 @@ static deq_config small_config(place *p)
         "data.size=8",
         "data.count=100",
         "data.test_count=20",
+        "data.validation=20",
         "training.batch=10",
         "training.steps=24",
         "model.recurrent.width=6",
@@ -291,6 +292,104 @@ static void only_what_may_change_changes_when_a_run_is_resumed(void **state)
     deq_run_free(run);
 }
 
+/* How many training, validation and test examples a configuration gives, and the first of each. */
+static void look(place *p, const deq_config *c, int64_t count[3], float first[3][8])
+{
+    deq_datasets d;
+    must(p, deq_config_datasets(&d, p->ctx, c));
+    const deq_dataset *sets[3] = { d.train, d.validation, d.test };
+    for (int i = 0; i < 3; i++) {
+        int32_t target[8];
+        char error[200];
+        count[i] = sets[i] ? deq_dataset_count(sets[i]) : 0;
+        if (count[i] > 0)
+            must(p, deq_dataset_read(sets[i], 0, first[i], target, error, sizeof error));
+    }
+    deq_datasets_free(&d);
+}
+
+static void generated_examples_are_kept_back_without_a_loss_of_others(void **state)
+{
+    place *p = *state;
+    deq_config c = small_config(p);
+    int64_t n[3], m[3];
+    float with[3][8], without[3][8];
+    look(p, &c, n, with);
+    set(p, &c, "data.validation=0");
+    look(p, &c, m, without);
+    assert_true(n[0] == 100 && n[1] == 20 && n[2] == 20);
+    assert_true(m[0] == 100 && m[1] == 0 && m[2] == 20);
+    assert_memory_equal(with[0], without[0], sizeof with[0]);
+    assert_memory_equal(with[2], without[2], sizeof with[2]);
+    assert_memory_not_equal(with[0], with[1], sizeof with[0]);
+    assert_memory_not_equal(with[1], with[2], sizeof with[1]);
+}
+
+static void no_checkpoint_is_chosen_on_the_test_set(void **state)
+{
+    place *p = *state;
+    deq_config c = small_config(p);
+    run_through(p, &c, in(p, "kept"));
+    set(p, &c, "data.validation=0");
+    run_through(p, &c, in(p, "all"));
+    assert_int_equal(access(in(p, "kept/checkpoints/best.safetensors"), R_OK), 0);
+    assert_int_not_equal(access(in(p, "all/checkpoints/best.safetensors"), F_OK), 0);
+    /* Training is the same: what is kept back of generated examples is drawn besides. */
+    deq_trained *t;
+    must(p, deq_trained_open(&t, p->ctx, in(p, "all"), DEQ_WHICH_BEST, NULL));
+    assert_non_null(strstr(deq_trained_path(t), "last.safetensors"));
+    deq_trained_free(t);
+}
+
+/* Stops at the first call behind the last step: in the evaluation at the end. */
+static bool stop_at_the_end(void *user, const deq_run_progress *progress)
+{
+    int *calls = user;
+    return progress->step < progress->steps || progress->evaluation || ++*calls < 2;
+}
+
+static void the_evaluation_at_the_end_can_be_stopped_and_done_again(void **state)
+{
+    place *p = *state;
+    deq_config c = small_config(p);
+    deq_run *run;
+    deq_run_end end;
+    int calls = 0, n;
+    set(p, &c, "evaluation.batch=5");
+    set(p, &c, "evaluation.budgets=[2, 4]");
+    must(p, deq_run_new(&run, p->ctx, &c, in(p, "run")));
+    must(p, deq_run_train(&end, run, stop_at_the_end, &calls));
+    assert_int_equal(end, DEQ_RUN_STOPPED);
+    assert_int_equal(calls, 2);
+    deq_run_results(run, &n);
+    assert_int_equal(n, 0);
+    deq_run_free(run);
+    must(p, deq_run_resume(&run, p->ctx, in(p, "run"), NULL, 0));
+    assert_int_equal(train(p, run, NULL), DEQ_RUN_DONE);
+    deq_run_results(run, &n);
+    assert_int_equal(n, 3);
+    deq_run_free(run);
+    run_through(p, &c, in(p, "whole"));
+    assert_int_equal(count_lines(in(p, "run/metrics.jsonl")),
+                     count_lines(in(p, "whole/metrics.jsonl")));
+}
+
+static void a_run_that_went_further_is_not_resumed(void **state)
+{
+    place *p = *state;
+    deq_config c = small_config(p);
+    deq_run *run;
+    const char *fewer[] = { "training.steps=20" }, *model[] = { "model.family=mlp" };
+    run_through(p, &c, in(p, "run"));
+    assert_int_equal(deq_run_resume(&run, p->ctx, in(p, "run"), fewer, 1), DEQ_ERR_ARGUMENT);
+    assert_non_null(strstr(deq_last_error(p->ctx), "has taken 24 steps"));
+    assert_int_equal(deq_run_resume(&run, p->ctx, in(p, "run"), model, 1), DEQ_ERR_ARGUMENT);
+    assert_non_null(strstr(deq_last_error(p->ctx), "keeps its model.family"));
+    must(p, deq_run_resume(&run, p->ctx, in(p, "run"), NULL, 0)); /* nothing has changed */
+    assert_int_equal(deq_run_step(run), 24);
+    deq_run_free(run);
+}
+
 static void broken_checkpoints_are_refused_and_left_alone(void **state)
 {
     place *p = *state;
@@ -422,6 +521,10 @@ int main(void)
         TEST(a_diverging_run_is_ended_with_advice_and_its_checkpoint_stays),
         TEST(a_folder_with_a_run_is_not_written_over),
         TEST(only_what_may_change_changes_when_a_run_is_resumed),
+        TEST(generated_examples_are_kept_back_without_a_loss_of_others),
+        TEST(no_checkpoint_is_chosen_on_the_test_set),
+        TEST(the_evaluation_at_the_end_can_be_stopped_and_done_again),
+        TEST(a_run_that_went_further_is_not_resumed),
         TEST(broken_checkpoints_are_refused_and_left_alone),
         TEST(a_checkpoint_of_another_model_is_refused),
         TEST(a_folder_that_cannot_be_written_is_told),

@@ -66,8 +66,11 @@ typedef struct deq_data_config {
     int64_t size;               /**< bits of prefix sums, s of mazes; 0: 32 and 9 */
     int64_t count;              /**< training examples; 0: all (generated: 10,000) */
     int64_t test_count;         /**< test examples; 0: all (generated: 2,000) */
-    int64_t validation;         /**< of the training examples, the last so many are kept back and
-                                     evaluated during training instead of the test set */
+    int64_t validation;         /**< so many examples are evaluated during training instead of the
+                                     test set, and choose the best checkpoint: the last of the
+                                     training examples, which are then not trained on; generated
+                                     ones are drawn besides.  0: the test set is watched, and no
+                                     checkpoint is called the best */
     int64_t seed;               /**< of generated examples */
     double percolation;         /**< mazes: chance that a remaining wall opens */
     deq_maze_start start;       /**< mazes: where they may start */
@@ -230,7 +233,7 @@ DEQ_API bool deq_config_setting(int index, deq_setting_info *info);
 /** The datasets of a configuration. */
 typedef struct deq_datasets {
     deq_dataset *train;      /**< what is trained on */
-    deq_dataset *validation; /**< what is kept back of it; NULL if nothing is */
+    deq_dataset *validation; /**< what is kept back; NULL if nothing is */
     deq_dataset *test;       /**< the test examples */
     deq_dataset *owner[2];   /**< what they borrow from, or NULL */
 } deq_datasets;

@@ -80,7 +80,7 @@ DEQ_API int deq_inspection_states(const deq_inspection *i, deq_shape *shape);
 /** How far training came. */
 typedef struct deq_training_state {
     int64_t step;     /**< steps taken; -1: it is no trained model */
-    double best;      /**< accuracy of the best evaluation while training; negative: none */
+    double best;      /**< best accuracy on data.validation; negative: none */
     double seconds;   /**< of training */
     const char *path; /**< the file of weights; lives as long as the inspection; NULL: none */
 } deq_training_state;

@@ -18,7 +18,7 @@ typedef struct deq_trained deq_trained;
 
 /** Which weights of a run. */
 typedef enum deq_which {
-    DEQ_WHICH_BEST = 0, /**< of the best evaluation while training; the last if there was none */
+    DEQ_WHICH_BEST = 0, /**< of the best evaluation on data.validation; the last if there is none */
     DEQ_WHICH_LAST      /**< of the last checkpoint */
 } deq_which;
 

@@ -15,6 +15,10 @@
  * the lengths of the files of metrics.  Everything random is a function of seed and step, so a run
  * that was killed at any moment and resumed ends with the same bits as one that was not.
  *
+ * "best" are the weights of the best evaluation on the examples of data.validation.  Without them the
+ * test set is evaluated while training, and there is no best checkpoint: one that was chosen on the
+ * test set would make the accuracy reported on that set too good.
+ *
  * A step is in trouble when the loss is not finite, or more than half of the samples diverged.
  * The update of a step whose gradient is not finite is left out.  training.patience such steps in a
  * row end the run with advice; its last good checkpoint stays.
@@ -56,9 +60,11 @@ typedef struct deq_run_progress {
     double seconds_left;        /**< estimate; negative while unknown */
     bool pretraining;           /**< whether the step was an unrolled one */
     const deq_evaluation *evaluation; /**< NULL unless the model was just evaluated */
+    bool validation; /**< whether that was on data.validation; otherwise on the test set */
 } deq_run_progress;
 
-/** Returns false to stop after saving. */
+/** Returns false to stop after saving.  While the model is evaluated at the end it is asked again, with
+ *  the numbers of the last step. */
 typedef bool deq_run_progress_fn(void *user, const deq_run_progress *progress);
 
 /**
