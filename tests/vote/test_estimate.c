@@ -387,6 +387,81 @@ static void options_out_of_range_are_refused(void **state)
     deq_context_free(ctx);
 }
 
+/* Where every worker votes on every task, the equations of the paper, with sums and without a test of
+ * convergence, give the same labels. */
+static void on_a_regular_graph_kos_is_the_papers(void **state)
+{
+    (void)state;
+    enum { T = 40, W = 7 };
+    static const double p[W] = { 0.9, 0.55, 0.8, 0.3, 0.6, 0.7, 0.5 };
+    double y[T][W], x[T][W];
+    int32_t truth[T];
+    deq_context *ctx;
+    deq_estimate *e;
+    deq_estimate_options o = deq_estimate_defaults();
+
+    assert_int_equal(deq_context_new(&ctx, NULL), DEQ_OK);
+    deq_votes *votes = draw_votes(truth, ctx, T, p, W, 2, 6);
+    const deq_votes_view v = deq_votes_values(votes);
+    o.method = DEQ_KOS;
+    o.max_iter = 1000;
+    assert_int_equal(deq_vote_estimate(&e, ctx, votes, &o), DEQ_OK);
+    assert_true(deq_estimate_about(e).converged);
+    assert_true(deq_estimate_about(e).n_iter < 1000);
+    for (int t = 0; t < T; t++)
+        for (int j = 0; j < W; j++) y[t][j] = 1;
+    for (int k = 0; k < 200; k++) {
+        double square = 0;
+        for (int t = 0; t < T; t++)
+            for (int j = 0; j < W; j++) {
+                x[t][j] = 0;
+                for (int i = 0; i < W; i++)
+                    if (i != j) x[t][j] += (v.label[v.begin[t] + i] ? 1 : -1) * y[t][i];
+            }
+        for (int t = 0; t < T; t++)
+            for (int j = 0; j < W; j++) {
+                y[t][j] = 0;
+                for (int i = 0; i < T; i++)
+                    if (i != t) y[t][j] += (v.label[v.begin[i] + j] ? 1 : -1) * x[i][j];
+                square += y[t][j] * y[t][j];
+            }
+        for (int t = 0; t < T; t++)
+            for (int j = 0; j < W; j++) y[t][j] /= sqrt(square / (T * W));
+    }
+    for (int t = 0; t < T; t++) {
+        double sum = 0;
+        for (int j = 0; j < W; j++) sum += (v.label[v.begin[t] + j] ? 1 : -1) * y[t][j];
+        assert_true((sum > 0) == (deq_estimate_posterior(e)[2 * t + 1] > 0.5));
+    }
+    deq_estimate_free(e);
+    deq_votes_free(votes);
+    deq_context_free(ctx);
+}
+
+/* With three votes a task the start of the messages may point the wrong way round. */
+static void kos_never_takes_everyone_for_a_liar(void **state)
+{
+    (void)state;
+    enum { T = 3 };
+    static const double p[] = { 0.999, 0.999, 0.999 };
+    int32_t truth[T];
+    deq_context *ctx;
+    deq_estimate_options o = deq_estimate_defaults();
+
+    assert_int_equal(deq_context_new(&ctx, NULL), DEQ_OK);
+    deq_votes *votes = draw_votes(truth, ctx, T, p, 3, 2, 1);
+    o.method = DEQ_KOS;
+    for (o.seed = 0; o.seed < 3000; o.seed++) {
+        deq_estimate *e;
+        assert_int_equal(deq_vote_estimate(&e, ctx, votes, &o), DEQ_OK);
+        for (int t = 0; t < T; t++)
+            assert_true((deq_estimate_posterior(e)[2 * t + 1] > 0.5) == truth[t]);
+        deq_estimate_free(e);
+    }
+    deq_votes_free(votes);
+    deq_context_free(ctx);
+}
+
 static void every_allocation_may_fail(void **state)
 {
     (void)state;
@@ -461,6 +536,8 @@ int main(void)
         cmocka_unit_test(messages_find_the_good_workers),
         cmocka_unit_test(earlier_counts_are_as_good_as_gold),
         cmocka_unit_test(options_out_of_range_are_refused),
+        cmocka_unit_test(on_a_regular_graph_kos_is_the_papers),
+        cmocka_unit_test(kos_never_takes_everyone_for_a_liar),
         cmocka_unit_test(every_allocation_may_fail),
         cmocka_unit_test(threads_change_rounding_alone),
     };

@@ -34,8 +34,9 @@ typedef enum deq_aggregation {
     DEQ_DAWID_SKENE, /**< "dawid_skene": a confusion matrix a worker, by EM (Dawid & Skene 1979) */
     DEQ_GLAD,        /**< "glad": ability and difficulty (Whitehill et al., NeurIPS 2009) */
     DEQ_MACE,        /**< "mace": knows or guesses (Hovy et al., NAACL 2013) */
-    DEQ_KOS,         /**< "kos": message passing (Karger, Oh & Shah 2011); two labels only */
-    DEQ_M_MSR,       /**< "m_msr": robust rank-one completion (Ma & Olshevsky, NeurIPS 2020) */
+    DEQ_KOS,   /**< "kos": message passing (Karger, Oh & Shah 2011), a worker's messages divided by
+                            its votes; two labels only */
+    DEQ_M_MSR, /**< "m_msr": robust rank-one completion (Ma & Olshevsky, NeurIPS 2020) */
     DEQ_AGGREGATION_COUNT /**< number of methods; not one itself */
 } deq_aggregation;
 
@@ -55,8 +56,10 @@ typedef struct deq_estimate_options {
     int anderson_depth; /**< 1 to DEQ_DEPTH_MAX; default 5 */
     int max_iter;       /**< evaluations of the EM map, or iterations of the other methods, >= 0;
                                  default 100 */
-    double tolerance;   /**< stop when an M-step raises the evidence bound by less than this per
-                                 vote; >= 0; default 1e-5 */
+    double tolerance;   /**< models: stop when an M-step raises the evidence bound by less than this
+                                 per vote; kos: when messages of mean square 1 change by less in
+                                 their mean square's root; zbs, m_msr: when no skill changes by more;
+                                 >= 0; default 1e-5 */
     deq_class_prior class_prior; /**< default DEQ_PRIOR_AUTO */
     const double *prior;         /**< [K], sum 1, for DEQ_PRIOR_GIVEN */
     double prior_smoothing;      /**< >= 0; default 1 */
