@@ -227,20 +227,33 @@ static deq_status add_setting(json_t *unbiased, json_t *biased, counts *c, deq_c
     return status;
 }
 
+/* Progress over all settings, each simulated twice. */
+typedef struct simulated {
+    progress p;
+    int64_t draws, before;
+} simulated;
+
+static void show_draws(void *user, int64_t done, int64_t draws)
+{
+    simulated *m = user;
+    progress_update(&m->p, m->before + done, NULL);
+    if (done == draws) m->before += draws;
+}
+
 static deq_status add_stability(json_t *unbiased, json_t *biased, counts *c, deq_context *ctx,
                                 const arguments *a)
 {
     deq_vote_stability_options o = deq_vote_stability_defaults();
-    progress p;
+    simulated m = { .draws = argument_integer(a, "draws") };
     deq_status status = DEQ_OK;
-    o.draws = argument_integer(a, "draws");
+    o.draws = m.draws;
     o.seed = (uint64_t)argument_integer(a, "seed");
-    progress_start(&p, "settings", LENGTH(settings));
-    for (int i = 0; i < LENGTH(settings) && status == DEQ_OK; i++) {
+    o.progress = show_draws;
+    o.progress_user = &m;
+    progress_start(&m.p, "draws", 2 * LENGTH(settings) * m.draws);
+    for (int i = 0; i < LENGTH(settings) && status == DEQ_OK; i++)
         status = add_setting(unbiased, biased, c, ctx, &settings[i], o);
-        progress_update(&p, i + 1, NULL);
-    }
-    progress_end(&p);
+    progress_end(&m.p);
     return status;
 }
 

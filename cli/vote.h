@@ -8,6 +8,7 @@
 
 #include "json.h"
 #include "sheet.h"
+#include "terminal.h"
 
 #include <deq/vote.h>
 
@@ -175,6 +176,13 @@ deq_aggregation method_of(const voting *s, const char *name);
 /* Settings of an estimation as the command line has them. */
 int estimate_options(deq_estimate_options *o, voting *s);
 int decide_options(deq_decide_options *o, const arguments *a);
+/* Progress of one estimation after another: an observer for deq_estimate_options, and its first
+ * argument.  With a total, `at` of it are done; without one, passes are counted. */
+typedef struct estimate_watch {
+    progress p;
+    int64_t at;
+} estimate_watch;
+bool show_estimation(void *watch, const deq_estimate_progress *now);
 /* Warnings about an estimation, once. */
 void warn_of_estimate(voting *s, const deq_estimate_info *info);
 void warn_of_trust(voting *s, const vote_belief *b);

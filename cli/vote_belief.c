@@ -178,6 +178,19 @@ static int take_given(vote_belief *b, voting *s)
     return CLI_OK;
 }
 
+bool show_estimation(void *watch, const deq_estimate_progress *now)
+{
+    estimate_watch *w = watch;
+    const char *name = deq_aggregation_name(now->method);
+    if (w->p.total > 0)
+        progress_update(&w->p, w->at, "%s: pass %lld of at most %lld, change %.1e", name,
+                        (long long)now->done, (long long)now->most, now->change);
+    else
+        progress_update(&w->p, now->done, "at most %lld; %s, change %.1e", (long long)now->most,
+                        name, now->change);
+    return true;
+}
+
 static bool uses_counts(deq_aggregation m)
 {
     return m == DEQ_GOLD_WMV || m == DEQ_GOLD_MAJORITY;
@@ -186,9 +199,11 @@ static bool uses_counts(deq_aggregation m)
 static int estimate(vote_belief *b, voting *s)
 {
     deq_estimate_options o;
-    progress p;
+    estimate_watch watch = { .at = 0 };
     int code = estimate_options(&o, s);
     if (code != CLI_OK) return code;
+    o.observer = show_estimation;
+    o.observer_user = &watch;
     o.method = b->method;
     if (s->trust_file.counts && !uses_counts(b->method) && b->method != DEQ_ONE_COIN)
         return fail(CLI_USAGE, s->a->path, "%s does not use the counts of --trust",
@@ -201,10 +216,10 @@ static int estimate(vote_belief *b, voting *s)
     count(b, s);
     if (uses_counts(b->method)) code = trust_of_counts(b, s, &o);
     if (code != CLI_OK) return code;
-    progress_start(&p, deq_aggregation_name(b->method), 0);
-    if (s->v.n_votes > 2000000) progress_update(&p, 0, "%lld votes", (long long)s->v.n_votes);
+    progress_start(&watch.p, "estimating: pass", 0);
+    if (s->v.n_votes > 2000000) progress_update(&watch.p, 0, "%lld votes", (long long)s->v.n_votes);
     code = fail_status(s->a, s->ctx, deq_vote_estimate(&b->estimate, s->ctx, s->votes, &o));
-    progress_end(&p);
+    progress_end(&watch.p);
     if (code != CLI_OK) return code;
     b->info = deq_estimate_about(b->estimate);
     memcpy(b->trust, deq_estimate_trust(b->estimate), (size_t)s->v.n_workers * sizeof *b->trust);

@@ -170,26 +170,29 @@ static int compare(comparing *c)
     deq_aggregation methods[DEQ_AGGREGATION_COUNT];
     deq_estimate_options e;
     deq_compare_options o = deq_compare_defaults();
-    progress p;
+    estimate_watch watch = { .at = 0 };
     int n, code = choose(methods, &n, s->a);
     if (code == CLI_OK) code = estimate_options(&e, s);
     if (code != CLI_OK) return code;
     e.gold = NULL;
+    e.observer = show_estimation;
+    e.observer_user = &watch;
     o.estimate = &e;
     o.folds = (int)argument_integer(s->a, "folds");
     o.seed = e.seed;
     o.empirical_bayes = argument_flag(s->a, "empirical-bayes");
     const bool all = n == 0;
     if (all) n = DEQ_AGGREGATION_COUNT;
-    progress_start(&p, "methods", n);
+    progress_start(&watch.p, "methods", n);
     for (int i = 0; i < n && code == CLI_OK; i++) {
         const deq_aggregation m = all ? (deq_aggregation)i : methods[i];
         if (all && m == DEQ_KOS && s->v.n_labels != 2) continue;
-        progress_update(&p, i, "%s", deq_aggregation_name(m));
+        watch.at = i;
+        progress_update(&watch.p, i, "%s", deq_aggregation_name(m));
         code = argument_flag(s->a, "solvers") && is_solved(m) ? compare_solvers(c, m, &o, &e)
                                                               : compare_one(c, m, &o);
     }
-    progress_end(&p);
+    progress_end(&watch.p);
     return code;
 }
 

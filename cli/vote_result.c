@@ -165,6 +165,14 @@ static int score_given(vote_check *k, voting *s, const vote_belief *b, int bins)
     return CLI_OK;
 }
 
+/* Each fold is an estimation; those before the present one are done. */
+static bool show_fold(void *watch, const deq_estimate_progress *now)
+{
+    estimate_watch *w = watch;
+    w->at += now->done == 1;
+    return show_estimation(watch, now);
+}
+
 int check_on_gold(vote_check *k, voting *s, const vote_belief *b, int folds, int bins)
 {
     int code = CLI_OK;
@@ -174,19 +182,21 @@ int check_on_gold(vote_check *k, voting *s, const vote_belief *b, int folds, int
     } else {
         deq_compare_options o = deq_compare_defaults();
         deq_estimate_options e;
-        progress p;
+        estimate_watch watch = { .at = -1 };
         code = estimate_options(&e, s);
         if (code != CLI_OK) return code;
+        e.observer = show_fold;
+        e.observer_user = &watch;
         o.estimate = &e;
         o.folds = folds;
         o.seed = e.seed;
         o.n_bins = bins;
         o.empirical_bayes = argument_flag(s->a, "empirical-bayes");
-        progress_start(&p, "folds", 0);
-        if (s->v.n_votes > 500000) progress_update(&p, 0, "%d of them", folds);
+        progress_start(&watch.p, "folds", folds);
+        if (s->v.n_votes > 500000) progress_update(&watch.p, 0, NULL);
         code = fail_status(s->a, s->ctx,
                            deq_vote_calibrate(&k->c, s->ctx, s->votes, s->gold, b->method, &o));
-        progress_end(&p);
+        progress_end(&watch.p);
     }
     if (code != CLI_OK) return code;
     deq_vote_wilson(&k->low, &k->high, k->c.score.accuracy * (double)k->c.score.n_gold,

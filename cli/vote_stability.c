@@ -16,7 +16,16 @@ typedef struct simulation {
     deq_vote_stability_options options;
     json_t *rows;
     bool csv;
+    progress p;
+    int64_t before; /* draws of earlier settings */
 } simulation;
+
+static void show_draws(void *user, int64_t done, int64_t draws)
+{
+    simulation *m = user;
+    (void)draws;
+    progress_update(&m->p, m->before + done, NULL);
+}
 
 static const char *const rules[] = { "posterior", "frequency", NULL };
 
@@ -43,6 +52,8 @@ static int set_options(simulation *m)
     const arguments *a = m->a;
     double assumed[2];
     m->options = deq_vote_stability_defaults();
+    m->options.progress = show_draws;
+    m->options.progress_user = m;
     m->options.draws = argument_integer(a, "draws");
     m->options.seed = (uint64_t)argument_integer(a, "seed");
     m->options.rule = argument_choice(a, "rule") == 1 ? DEQ_VOTE_TRUST_FREQUENCY
@@ -100,6 +111,7 @@ static int simulate(simulation *m, const double beta[2], int64_t n, int64_t gold
         golds[i] = gold;
     }
     const deq_status status = deq_vote_stability(&r, m->ctx, n, a, b, golds, &m->options);
+    m->before += m->options.draws;
     if (status == DEQ_OK) add_row(m, beta, n, gold, &r);
     free(a);
     free(b);
@@ -131,19 +143,17 @@ static int simulate_grid(simulation *m)
 {
     const arguments *a = m->a;
     const int laws = values_of(a, "beta"), sizes = values_of(a, "n"), golds = values_of(a, "gold");
-    progress p;
-    int code = CLI_OK, done = 0;
-    progress_start(&p, "settings", (int64_t)laws * sizes * golds);
+    int code = CLI_OK;
+    progress_start(&m->p, "draws", (int64_t)laws * sizes * golds * m->options.draws);
     for (int i = 0; i < laws && code == CLI_OK; i++)
         for (int j = 0; j < sizes && code == CLI_OK; j++)
             for (int k = 0; k < golds && code == CLI_OK; k++) {
                 double beta[2];
-                progress_update(&p, done++, NULL);
                 code = beta_at(beta, a, i);
                 if (code == CLI_OK)
                     code = simulate(m, beta, integer_at(a, "n", j), integer_at(a, "gold", k));
             }
-    progress_end(&p);
+    progress_end(&m->p);
     return code;
 }
 
@@ -214,8 +224,10 @@ static int simulate_workers(simulation *m, const char *path)
     if (code == CLI_OK) code = read_counts(&c, m, path, beta);
     if (code == CLI_OK) {
         deq_vote_stability_result r;
+        progress_start(&m->p, "draws", m->options.draws);
         code = fail_status(a, m->ctx,
                            deq_vote_stability(&r, m->ctx, c.n, c.a, c.b, c.gold, &m->options));
+        progress_end(&m->p);
         if (code == CLI_OK) add_row(m, NULL, c.n, integer_at(a, "gold", 0), &r);
     }
     free(c.a);

@@ -98,7 +98,7 @@ deq_status deq_estimate_zbs(deq_estimate *e, const deq_problem *p)
     if (!skill) return DEQ_ERR_NOMEM;
     for (int64_t i = 0; i < W; i++) e->trust[i] = 1 / (double)p->v.n_labels;
     deq_vote_shares(e->posterior, p, NULL);
-    for (int k = 0; k < p->options.max_iter && !e->info.converged; k++) {
+    for (int k = 0; k < p->options.max_iter && !e->info.converged && !e->stopped; k++) {
         double change = 0;
         if (k % ZBS_PERIOD == 0) rate /= 2;
         agreement_with_labels(skill, p, e->posterior);
@@ -109,6 +109,7 @@ deq_status deq_estimate_zbs(deq_estimate *e, const deq_problem *p)
         deq_vote_shares(e->posterior, p, e->trust);
         e->info.n_iter = k + 1;
         e->info.converged = change < p->options.tolerance;
+        deq_estimate_tell(e, p, change, NAN);
     }
     deq_release(p->ctx, skill, (size_t)W * sizeof *skill);
     return DEQ_OK;

@@ -35,6 +35,8 @@ static void note(watch *w)
         info->trace_length = info->n_eval + 1;
     }
     info->n_eval++;
+    deq_estimate_tell(w->e, w->em->p, w->em->value.gain / (double)w->em->p->v.n_votes,
+                      w->em->value.objective);
 }
 
 static void keep(watch *w, const double *z, const double *next)
@@ -77,7 +79,7 @@ static bool observe(void *user, const deq_progress *progress)
     const watch *w = user;
 
     (void)progress;
-    return !w->converged && !w->lowered;
+    return !w->converged && !w->lowered && !w->e->stopped;
 }
 
 /* Plain EM from the best point, which has been evaluated. */
@@ -86,7 +88,7 @@ static void plain(watch *w, double *z, int steps)
     const size_t bytes = (size_t)w->em->model->dim * sizeof *z;
 
     w->lowered = false;
-    for (int i = 0; i < steps && !w->converged && !w->lowered; i++) {
+    for (int i = 0; i < steps && !w->converged && !w->lowered && !w->e->stopped; i++) {
         memcpy(z, w->best_next, bytes);
         evaluate(w, w->em->next, z);
         w->e->info.n_iter++;
@@ -130,7 +132,7 @@ static deq_status run(watch *w, double *z)
     deq_estimate_info *info = &w->e->info;
     deq_method method = info->solver;
 
-    while (evaluations_left(w) > 0) {
+    while (evaluations_left(w) > 0 && !w->e->stopped) {
         w->lowered = false;
         DEQ_TRY(solve_once(w, z, method));
         if (w->converged || !w->lowered) break;

@@ -149,6 +149,23 @@ static deq_status check(const deq_problem *p)
     return check_arrays(p);
 }
 
+/* Progress ----------------------------------------------------------------------------------- */
+
+bool deq_estimate_tell(deq_estimate *e, const deq_problem *p, double change, double objective)
+{
+    const deq_estimate_options *o = &p->options;
+    const int64_t extra = o->method == DEQ_KOS ? o->restarts - 1 : o->restarts;
+    const bool starts = (o->method == DEQ_MACE || o->method == DEQ_KOS) && extra > 0;
+    const deq_estimate_progress progress = { .method = o->method,
+                                             .done = ++e->told,
+                                             .most = o->max_iter * (starts ? extra + 1 : 1),
+                                             .change = change,
+                                             .objective = objective };
+
+    if (o->observer && !o->observer(o->observer_user, &progress)) e->stopped = true;
+    return !e->stopped;
+}
+
 /* Warnings ----------------------------------------------------------------------------------- */
 
 /* Whether every task with two votes or more is unanimous, and there is one. */

@@ -19,6 +19,8 @@ struct deq_estimate {
     double *trace;     /* [trace_capacity] */
     size_t trace_capacity;
     deq_estimate_info info;
+    int64_t told; /* times the observer was called */
+    bool stopped; /* by the observer */
 };
 
 /* What a method works on. */
@@ -49,6 +51,8 @@ deq_status deq_estimate_m_msr(deq_estimate *e, const deq_problem *p);
 void deq_vote_shares(double *posterior, const deq_problem *p, const double *weight);
 /* Each worker's mean posterior of the labels it gave; without votes 1/K. */
 void deq_vote_agreement(double *trust, const deq_problem *p, const double *posterior);
+/* Tell the observer; whether to go on. */
+bool deq_estimate_tell(deq_estimate *e, const deq_problem *p, double change, double objective);
 /* Seconds of a clock that runs on. */
 double deq_vote_seconds(void);
 

@@ -86,14 +86,16 @@ static deq_status run(deq_estimate *e, messages *m, const deq_problem *p)
 
     memset(e->posterior, 0, (size_t)T * 2 * sizeof *e->posterior);
     e->info.converged = true;
-    for (int s = 0; s < starts; s++) {
+    for (int s = 0; s < starts && !e->stopped; s++) {
         const deq_random_key key = { p->options.seed, 0, (uint64_t)s };
         DEQ_TRY(deq_draw_normal(m->y, DEQ_F64, p->v.n_votes, key, 1, 1));
         bool still = false;
-        for (int k = 0; k < p->options.max_iter && !still; k++) {
+        for (int k = 0; k < p->options.max_iter && !still && !e->stopped; k++) {
             to_workers(m, &p->v);
-            still = to_tasks(m, p) < p->options.tolerance;
+            const double change = to_tasks(m, p);
+            still = change < p->options.tolerance;
             e->info.n_iter++;
+            deq_estimate_tell(e, p, change, NAN);
         }
         e->info.converged &= still;
         turn_upright(m, p->v.n_votes);

@@ -124,7 +124,7 @@ static double update(const work *w, size_t i)
 static void complete(deq_estimate *e, work *w, const deq_problem *p)
 {
     for (int64_t i = 0; i < w->W; i++) w->s[i] = 0.5;
-    for (int k = 0; k < p->options.max_iter && !e->info.converged; k++) {
+    for (int k = 0; k < p->options.max_iter && !e->info.converged && !e->stopped; k++) {
         double change = 0, sum = 0;
         for (int64_t i = 0; i < w->W; i++) {
             const double s = 0.5 * (w->s[i] + update(w, (size_t)i));
@@ -135,6 +135,7 @@ static void complete(deq_estimate *e, work *w, const deq_problem *p)
         for (int64_t i = 0; i < w->W && sum < 0; i++) w->s[i] = -w->s[i];
         e->info.n_iter = k + 1;
         e->info.converged = change < p->options.tolerance;
+        deq_estimate_tell(e, p, change, NAN);
     }
 }
 

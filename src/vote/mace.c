@@ -147,7 +147,7 @@ static deq_status solve(deq_em *em, deq_estimate *e, double *best_z)
     deq_estimate_info best = { .objective = -INFINITY }, first = e->info;
     int64_t n_iter = 0, n_eval = 0;
 
-    for (int k = 0; k <= restarts; k++) {
+    for (int k = 0; k <= restarts && !e->stopped; k++) {
         e->info = first;
         if (k == 0)
             start_shares(em, e);

@@ -211,12 +211,24 @@ static workspace workspace_in(double *memory, int64_t n, bool tables)
     return w;
 }
 
+/* So many more draws are done; the first thread is the caller's. */
+static void tell(int64_t *done, const simulation *s, int64_t more)
+{
+    int64_t now;
+
+#pragma omp atomic capture
+    now = *done += more;
+    if (s->options.progress && omp_get_thread_num() == 0 && now < s->options.draws)
+        s->options.progress(s->options.progress_user, now, s->options.draws);
+}
+
 /* Chunks of a fixed size, so that sums do not depend on the threads. */
 static deq_status run_chunks(moments *parts, double *memory, size_t length, const simulation *s,
                              bool tables, deq_vote_correctness_method *method)
 {
     int64_t draws = s->options.draws, chunks = (draws + CHUNK - 1) / CHUNK;
     deq_status status = DEQ_OK;
+    int64_t done = 0;
 #pragma omp parallel for schedule(dynamic, 1) num_threads(deq_context_threads(s->ctx)) if (tables)
     for (int64_t c = 0; c < chunks; c++) {
         int64_t end = (c + 1) * CHUNK < draws ? (c + 1) * CHUNK : draws;
@@ -225,7 +237,10 @@ static deq_status run_chunks(moments *parts, double *memory, size_t length, cons
             deq_status one = one_draw(&parts[c], &w, s, d, tables, method);
             if (!tables) status = one;
         }
+        tell(&done, s, end - c * CHUNK);
     }
+    if (status == DEQ_OK && s->options.progress)
+        s->options.progress(s->options.progress_user, draws, draws);
     return status;
 }
 

@@ -345,6 +345,22 @@ says "$err" "w7"
 says "$err" "what is believed is too high"
 run 0 trust drawn.csv --method dawid_skene --confusion confusion.csv --out trust.json
 [ "$(wc -l <confusion.csv)" = 29 ] || complain "$ran: $(wc -l <confusion.csv) lines of confusion"
+# On a terminal long estimations say where they are.
+if command -v script >/dev/null && script -qec true /dev/null >/dev/null 2>&1 </dev/null; then
+    ran="deq vote stability on a terminal"
+    script -qec "'$deq' vote stability --n 9 --gold 5 --draws 30000" /dev/null >"$out" </dev/null
+    says "$out" "draws ["
+    ran="deq vote trust on a terminal"
+    script -qec "'$deq' vote trust drawn.csv --method glad --tolerance 0 --max-iter 500 -o t.csv" \
+        /dev/null >"$out" </dev/null
+    says "$out" "estimating: pass"
+    says "$out" "at most 500; glad, change"
+    script -qec "'$deq' vote trust drawn.csv --method glad --tolerance 0 --max-iter 500 -o t.csv -q" \
+        /dev/null >"$out" </dev/null
+    ! grep -qF "pass" "$out" || complain "$ran: progress in spite of --quiet"
+else
+    echo "SKIPPED: progress on a terminal: no script(1)" >&2
+fi
 # Gold: all of it gives (1 + s) / (2 + m), and the interval holds it.
 run 0 trust drawn.csv --gold truth.csv --csv
 right=$(cell 1 correct)

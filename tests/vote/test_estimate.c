@@ -387,6 +387,58 @@ static void options_out_of_range_are_refused(void **state)
     deq_context_free(ctx);
 }
 
+typedef struct told {
+    deq_aggregation method;
+    int64_t done, end; /* passes so far; after which to stop */
+    double best;
+} told;
+
+static bool hear(void *user, const deq_estimate_progress *now)
+{
+    told *t = user;
+
+    assert_int_equal(now->method, t->method);
+    assert_int_equal(now->done, ++t->done);
+    assert_true(now->done <= now->most);
+    assert_true(now->change >= 0 || !isnan(now->objective));
+    if (now->objective > t->best) t->best = now->objective;
+    return t->done < t->end;
+}
+
+static void observers_see_every_pass_and_may_end_them(void **state)
+{
+    (void)state;
+    static const deq_aggregation methods[] = { DEQ_ZBS,  DEQ_ONE_COIN, DEQ_DAWID_SKENE, DEQ_GLAD,
+                                               DEQ_MACE, DEQ_KOS,      DEQ_M_MSR };
+    static int32_t truth[200];
+    deq_estimate_options o = deq_estimate_defaults();
+    deq_context *ctx;
+
+    assert_int_equal(deq_context_new(&ctx, NULL), DEQ_OK);
+    deq_votes *votes = draw_votes(truth, ctx, 200, accuracy, WORKERS, 2, 3);
+    o.observer = hear;
+    o.tolerance = 1e-9;
+    for (size_t m = 0; m < sizeof methods / sizeof *methods; m++)
+        for (int end = 3; end < 2000; end += 1000) {
+            told t = { .method = methods[m], .end = end, .best = -INFINITY };
+            o.method = methods[m];
+            o.max_iter = end > 3 ? 300 : 100;
+            o.restarts = 2;
+            o.observer_user = &t;
+            deq_estimate *e = estimate(ctx, votes, &o);
+            const deq_estimate_info info = deq_estimate_about(e);
+            assert_true(t.done >= 3);
+            if (end == 3) {
+                assert_int_equal(t.done, 3);
+                assert_false(info.converged);
+            }
+            if (t.best > -INFINITY) assert_true(info.objective >= t.best - 1e-6);
+            deq_estimate_free(e);
+        }
+    deq_votes_free(votes);
+    deq_context_free(ctx);
+}
+
 /* Where every worker votes on every task, the equations of the paper, with sums and without a test of
  * convergence, give the same labels. */
 static void on_a_regular_graph_kos_is_the_papers(void **state)
@@ -536,6 +588,7 @@ int main(void)
         cmocka_unit_test(messages_find_the_good_workers),
         cmocka_unit_test(earlier_counts_are_as_good_as_gold),
         cmocka_unit_test(options_out_of_range_are_refused),
+        cmocka_unit_test(observers_see_every_pass_and_may_end_them),
         cmocka_unit_test(on_a_regular_graph_kos_is_the_papers),
         cmocka_unit_test(kos_never_takes_everyone_for_a_liar),
         cmocka_unit_test(every_allocation_may_fail),

@@ -217,9 +217,35 @@ static void bad_arguments_are_named(void **state)
     assert_int_equal(deq_vote_stability(&r, ctx, 1, a, b, gold, &o), DEQ_ERR_ARGUMENT);
 }
 
+static void hear(void *user, int64_t done, int64_t draws)
+{
+    int64_t *last = user;
+
+    assert_true(done > *last || done == draws);
+    assert_true(done <= draws);
+    *last = done;
+}
+
+static void progress_ends_with_all_draws(void **state)
+{
+    (void)state;
+    deq_vote_stability_options o = deq_vote_stability_defaults();
+
+    o.draws = 3000;
+    o.progress = hear;
+    for (int n = 5; n <= 17; n += 12) { /* with tables, and without */
+        int64_t last = 0;
+        o.progress_user = &last;
+        o.draws = n == 5 ? 3000 : 300;
+        (void)stability(n, 2, 1, 5, &o);
+        assert_true(last == o.draws);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(progress_ends_with_all_draws),
         cmocka_unit_test(the_reference_table_is_reproduced),
         cmocka_unit_test(closed_forms_are_met),
         cmocka_unit_test(a_wrong_prior_is_believed_too_much_or_too_little),

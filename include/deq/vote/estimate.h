@@ -48,6 +48,18 @@ typedef enum deq_class_prior {
     DEQ_PRIOR_GIVEN     /**< deq_estimate_options.prior */
 } deq_class_prior;
 
+/** What an observer is told after each pass over the votes, or iteration of a method without a model. */
+typedef struct deq_estimate_progress {
+    deq_aggregation method; /**< that is at work */
+    int64_t done;           /**< passes or iterations so far, of all starts */
+    int64_t most;           /**< that there can be; usually fewer are needed */
+    double change;          /**< what `tolerance` is compared with, as of now */
+    double objective;       /**< penalised log-likelihood; NaN for methods without */
+} deq_estimate_progress;
+
+/** Returns false to end the estimation with what it has; it then counts as not converged. */
+typedef bool deq_estimate_observer_fn(void *user, const deq_estimate_progress *progress);
+
 /** Settings.  Start from deq_estimate_defaults(). */
 typedef struct deq_estimate_options {
     size_t struct_size;     /**< sizeof(deq_estimate_options) */
@@ -77,6 +89,8 @@ typedef struct deq_estimate_options {
                        averaged; >= 0; default 0 */
     uint64_t seed; /**< of random starts; default 0 */
     bool trace;    /**< keep the objective of every evaluation; default false */
+    deq_estimate_observer_fn *observer; /**< called in the caller's thread; NULL (default): none */
+    void *observer_user;                /**< its first argument */
 } deq_estimate_options;
 
 /** Warnings about the votes or the result, as bits. */

@@ -42,6 +42,10 @@ typedef struct deq_vote_stability_options {
     deq_vote_correctness_options
         correctness; /**< of one draw; prior and weight_0 count as well.  Its
                                                    method must not be Monte Carlo */
+    void (*progress)(void *user, int64_t done,
+                     int64_t draws); /**< told now and then, in the caller's thread, how many draws
+                                           are done, in the end all; NULL (default): nobody */
+    void *progress_user;             /**< its first argument */
 } deq_vote_stability_options;
 
 /** A mean over draws. */
