@@ -27,10 +27,12 @@ typedef struct compiler {
     const deq_graph *source;
     const deq_value *outputs;
     int n_outputs;
-    int32_t *map;    /* [source values] -> value of the simplified graph, 0 if none */
-    bool *is_native; /* [source values] named in options.native */
-    size_t n_mapped; /* length of both */
-    size_t n_values; /* of the simplified graph */
+    int32_t *map;         /* [source values] -> value of the simplified graph, 0 if none */
+    bool *is_native;      /* [source values] named in options.native */
+    size_t n_mapped;      /* length of both */
+    size_t n_values;      /* of the simplified graph */
+    const deq_value *own; /* of a program within a program: inputs with a place of their own */
+    int n_own;
 } compiler;
 
 static deq_value mapped(const compiler *c, deq_value source)
@@ -231,6 +233,18 @@ static deq_status bind_values(compiler *c)
     return DEQ_OK;
 }
 
+/* Inputs of a program within a program that the program around always binds. */
+static void mark_bound(const compiler *c)
+{
+    deq_program *p = c->l.program;
+    for (int i = 0; p->within && i < p->n_bindings; i++) {
+        const deq_binding *b = &p->bindings[i];
+        bool own = false;
+        for (int k = 0; k < c->n_own; k++) own |= c->own[k].id == b->value.id;
+        if (b->is_input && b->slot >= 0) p->slots[b->slot].bound = !own;
+    }
+}
+
 /* Memory ------------------------------------------------------------------------------------- */
 
 static deq_status place_memory(deq_program *p)
@@ -239,10 +253,8 @@ static deq_status place_memory(deq_program *p)
     p->arena = deq_alloc(p->ctx, p->arena_bytes);
     p->slot = deq_arena_alloc(&p->memory, (p->n_slots + 1) * sizeof *p->slot);
     if (!p->arena || !p->slot) return DEQ_ERR_NOMEM;
-    for (size_t i = 0; i < p->n_slots; i++)
-        p->slot[i] = p->slots[i].external ? p->slots[i].external
-                                          : (char *)p->arena + p->slots[i].offset;
-    return DEQ_OK;
+    for (size_t i = 0; i < p->n_slots; i++) p->slot[i] = deq_program_place(p, &p->slots[i]);
+    return p->within ? DEQ_OK : deq_program_place_steps(p);
 }
 
 static deq_status fill_constants(compiler *c)
@@ -295,6 +307,7 @@ static deq_status compile(compiler *c, const deq_compile_options *o)
     DEQ_TRY(place_leaves(c));
     DEQ_TRY(lower_groups(c));
     DEQ_TRY(bind_values(c));
+    mark_bound(c);
     DEQ_TRY(place_memory(p));
     return fill_constants(c);
 }
@@ -310,8 +323,9 @@ static deq_program *program_new(deq_context *ctx, int threads)
     return p;
 }
 
-deq_status deq_compile(deq_program **out, deq_graph *g, const deq_value *outputs, int n_outputs,
-                       const deq_compile_options *options)
+static deq_status compile_any(deq_program **out, deq_graph *g, const deq_value *outputs,
+                              int n_outputs, const deq_compile_options *options, bool within,
+                              const deq_value *own, int n_own)
 {
     *out = NULL;
     deq_compile_options o = deq_compile_defaults();
@@ -320,6 +334,7 @@ deq_status deq_compile(deq_program **out, deq_graph *g, const deq_value *outputs
     DEQ_TRY(check_arguments(g, outputs, n_outputs, &o));
     deq_program *p = program_new(g->ctx, o.threads ? o.threads : deq_context_threads(g->ctx));
     if (!p) return DEQ_ERR_NOMEM;
+    p->within = within;
 
     compiler c = { .l = { .ctx = g->ctx,
                           .options = &o,
@@ -329,7 +344,9 @@ deq_status deq_compile(deq_program **out, deq_graph *g, const deq_value *outputs
                    .source = g,
                    .outputs = outputs,
                    .n_outputs = n_outputs,
-                   .n_mapped = g->n_values };
+                   .n_mapped = g->n_values,
+                   .own = own,
+                   .n_own = n_own };
     c.map = deq_alloc_array(g->ctx, c.n_mapped, sizeof *c.map);
     deq_status status = c.map ? compile(&c, &o) : DEQ_ERR_NOMEM;
 
@@ -343,4 +360,17 @@ deq_status deq_compile(deq_program **out, deq_graph *g, const deq_value *outputs
     }
     *out = p;
     return DEQ_OK;
+}
+
+deq_status deq_compile(deq_program **out, deq_graph *g, const deq_value *outputs, int n_outputs,
+                       const deq_compile_options *options)
+{
+    return compile_any(out, g, outputs, n_outputs, options, false, NULL, 0);
+}
+
+deq_status deq_compile_within(deq_program **out, deq_graph *g, const deq_value *outputs,
+                              int n_outputs, const deq_compile_options *options,
+                              const deq_value *own, int n_own)
+{
+    return compile_any(out, g, outputs, n_outputs, options, true, own, n_own);
 }

@@ -24,6 +24,9 @@ typedef struct deq_step {
     deq_step_fn *run;
     void *self;
     void (*release)(void *self); /* frees what self holds beyond program memory; or NULL */
+    /* Called once, when the slots have their places and before the first run, for steps that make
+     * something of scratch memory.  May be NULL. */
+    deq_status (*place)(void *self, void *const *slot);
     deq_stage stage;
     int n_reads, n_writes;
     const int *reads, *writes; /* slots, scratch included among the writes */
@@ -43,7 +46,9 @@ typedef struct deq_slot {
     size_t bytes;
     deq_stage stage; /* of the step that writes it */
     bool output;     /* lives from its first write to the end */
-    size_t offset;   /* in the arena, from the planner */
+    bool bound;      /* an input that has no place of its own: it is bound before it is read */
+    bool lent;       /* its place is in the lent block, not in the arena */
+    size_t offset;   /* in the arena or the lent block, from the planner */
     void *external;  /* parameter memory */
 } deq_slot;
 

@@ -11,6 +11,9 @@
  *     always                                    if it is an input or a constant.
  *
  * Placement is greedy: largest first, each at the lowest offset that is free over its lifetime.
+ *
+ * A program within a program has two blocks: its arena, for constants and whatever its parameter stage
+ * touches, and a lent one for the rest, which is computed anew whenever the program around runs it.
  */
 #include "graph/program_internal.h"
 
@@ -45,7 +48,7 @@ static void find_lifetimes(const deq_program *p, lifetime *life)
         const deq_slot *s = &p->slots[i];
         bool always = s->kind == DEQ_SLOT_KEPT;
         life[i] = (lifetime){ (int)i, round_up(s->bytes), 0, always ? FOREVER : -1 };
-        if (s->kind == DEQ_SLOT_PARAMETER) life[i].bytes = 0;
+        if (s->kind == DEQ_SLOT_PARAMETER || s->bound) life[i].bytes = 0;
     }
     int time = 0;
     for (int stage = 0; stage < DEQ_STAGES; stage++)
@@ -95,21 +98,43 @@ static void insert_sorted(const deq_program *p, const lifetime *life, int *place
     placed[n] = which;
 }
 
+static void choose_blocks(deq_program *p)
+{
+    for (size_t i = 0; i < p->n_slots; i++)
+        p->slots[i].lent = p->within && p->slots[i].stage >= DEQ_STAGE_INJECTED;
+    for (int stage = 0; stage < DEQ_STAGE_INJECTED; stage++)
+        for (size_t k = 0; k < p->n_steps[stage]; k++) {
+            const deq_step *step = &p->steps[stage][k];
+            for (int i = 0; i < step->n_writes; i++) p->slots[step->writes[i]].lent = false;
+            for (int i = 0; i < step->n_reads; i++) p->slots[step->reads[i]].lent = false;
+        }
+}
+
+/* Places in one of the two blocks, for slots in the order of `life`; returns its size. */
+static size_t place(deq_program *p, const lifetime *life, int *placed, bool lent)
+{
+    size_t bytes = 0;
+    int n = 0;
+    for (size_t i = 0; i < p->n_slots; i++) {
+        deq_slot *s = &p->slots[life[i].slot];
+        if (s->lent != lent || life[i].bytes == 0 || life[i].last < 0) continue;
+        s->offset = lowest_offset(p, &life[i], life, placed, n);
+        if (s->offset + life[i].bytes > bytes) bytes = s->offset + life[i].bytes;
+        insert_sorted(p, life, placed, n++, (int)i);
+    }
+    return bytes;
+}
+
 deq_status deq_plan(deq_program *p)
 {
     lifetime *life = deq_alloc_array(p->ctx, p->n_slots + 1, sizeof *life);
     int *placed = deq_alloc_array(p->ctx, p->n_slots + 1, sizeof *placed);
     if (life && placed) {
+        choose_blocks(p);
         find_lifetimes(p, life);
         qsort(life, p->n_slots, sizeof *life, larger_first);
-        int n = 0;
-        for (size_t i = 0; i < p->n_slots; i++) {
-            if (life[i].bytes == 0 || life[i].last < 0) continue;
-            size_t at = lowest_offset(p, &life[i], life, placed, n);
-            p->slots[life[i].slot].offset = at;
-            if (at + life[i].bytes > p->arena_bytes) p->arena_bytes = at + life[i].bytes;
-            insert_sorted(p, life, placed, n++, (int)i);
-        }
+        p->arena_bytes = place(p, life, placed, false);
+        p->lent_bytes = place(p, life, placed, true);
     }
     deq_status status = life && placed ? DEQ_OK : DEQ_ERR_NOMEM;
     deq_release(p->ctx, life, (p->n_slots + 1) * sizeof *life);

@@ -59,6 +59,31 @@ deq_status deq_program_run(deq_program *p, deq_stage from)
     return DEQ_OK;
 }
 
+void *deq_program_place(const deq_program *p, const deq_slot *s)
+{
+    char *block = s->lent ? p->lent : p->arena;
+    if (s->external) return s->external;
+    return block && !s->bound ? block + s->offset : NULL;
+}
+
+deq_status deq_program_place_steps(deq_program *p)
+{
+    for (int stage = 0; stage < DEQ_STAGES; stage++)
+        for (size_t k = 0; k < p->n_steps[stage]; k++) {
+            const deq_step *step = &p->steps[stage][k];
+            if (step->place) DEQ_TRY(step->place(step->self, p->slot));
+        }
+    return DEQ_OK;
+}
+
+deq_status deq_program_lend(deq_program *p, void *memory)
+{
+    p->lent = memory;
+    for (size_t i = 0; i < p->n_slots; i++)
+        if (p->slots[i].lent) p->slot[i] = deq_program_place(p, &p->slots[i]);
+    return deq_program_place_steps(p);
+}
+
 static const deq_binding *find(const deq_program *p, deq_value v)
 {
     for (int i = 0; i < p->n_bindings; i++)
@@ -120,7 +145,7 @@ deq_status deq_program_bind(deq_program *p, deq_value value, void *memory)
         return fail(p, DEQ_ERR_ARGUMENT, "bind: memory is not aligned to %d bytes", DEQ_ALIGNMENT);
     if (b->slot < 0) return DEQ_OK;
     const deq_slot *slot = &p->slots[b->slot];
-    void *place = memory ? memory : (char *)p->arena + slot->offset;
+    void *place = memory ? memory : deq_program_place(p, slot);
     /* An output has to be computed again where it is now before a later stage can read it. */
     if (!b->is_input && place != p->slot[b->slot]) p->ready[slot->stage] = false;
     p->slot[b->slot] = place;

@@ -31,9 +31,26 @@ struct deq_program {
     int n_bindings;
     void *arena;
     size_t arena_bytes;
+    bool within;            /* a program within a program: runs in a block that is lent to it */
+    void *lent;             /* the block, or NULL */
+    size_t lent_bytes;      /* that it needs */
     bool ready[DEQ_STAGES]; /* the stage has run */
     char message[DEQ_MESSAGE_BYTES];
 };
+
+/* A program within a program.  What its injected and state stages use lives in a block of lent_bytes
+ * that the program around lends it once, when it has memory itself: scratch of one of its steps, which
+ * others use while that step does not run.  Its own arena keeps constants and what its parameter stage
+ * computes.  Of its inputs only those in `own` have a place; the others must be bound. */
+deq_status deq_compile_within(deq_program **out, deq_graph *g, const deq_value *outputs,
+                              int n_outputs, const deq_compile_options *options,
+                              const deq_value *own, int n_own);
+/* `memory` is aligned to DEQ_ALIGNMENT.  Before the first run and before anything is bound. */
+deq_status deq_program_lend(deq_program *p, void *memory);
+/* Tell the steps that the slots have their places. */
+deq_status deq_program_place_steps(deq_program *p);
+/* Where a slot lives when nothing else is bound to it; NULL if that is nowhere (yet). */
+void *deq_program_place(const deq_program *p, const deq_slot *s);
 
 /* The steps of one stage alone, for programs within programs. */
 deq_status deq_program_run_stage(deq_program *p, deq_stage stage);

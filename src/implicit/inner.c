@@ -37,9 +37,9 @@ static void captured_inputs(deq_value *c, deq_graph *g, const deq_body *b)
 }
 
 /* The body's own graph, or a new one built from it, compiled. */
-deq_status deq_inner_build(deq_inner *inner, deq_value *captured, deq_context *ctx,
-                           const deq_compile_options *options, const deq_body *b,
-                           deq_inner_kind kind)
+static deq_status build(deq_inner *inner, deq_value *captured, deq_context *ctx,
+                        const deq_compile_options *options, const deq_body *b, deq_inner_kind kind,
+                        bool within)
 {
     deq_value native[2 * DEQ_MAX_STATES];
     deq_compile_options o = *options;
@@ -66,10 +66,20 @@ deq_status deq_inner_build(deq_inner *inner, deq_value *captured, deq_context *c
     }
     o.native = native;
     o.n_native = kind == DEQ_INNER_PLAIN ? 0 : 2 * b->n_states;
-    if (status == DEQ_OK)
+    if (status == DEQ_OK && within)
+        status = deq_compile_within(&inner->program, g ? g : b->g, inner->out, b->n_states, &o,
+                                    inner->in, b->n_states);
+    else if (status == DEQ_OK)
         status = deq_compile(&inner->program, g ? g : b->g, inner->out, b->n_states, &o);
     deq_graph_free(g);
     return status;
+}
+
+deq_status deq_inner_build(deq_inner *inner, deq_value *captured, deq_context *ctx,
+                           const deq_compile_options *options, const deq_body *b,
+                           deq_inner_kind kind)
+{
+    return build(inner, captured, ctx, options, b, kind, false);
 }
 
 deq_status deq_inner_new(deq_inner *inner, deq_lowering *l, const deq_body *body,
@@ -80,7 +90,29 @@ deq_status deq_inner_new(deq_inner *inner, deq_lowering *l, const deq_body *body
     *inner = (deq_inner){ .ctx = l->ctx };
     if (!captured) return DEQ_ERR_NOMEM;
     o.threads = l->threads;
-    return deq_inner_build(inner, captured, l->ctx, &o, body, kind);
+    return build(inner, captured, l->ctx, &o, body, kind, true);
+}
+
+size_t deq_inner_lent_bytes(const deq_inner *inner)
+{
+    return inner->program ? inner->program->lent_bytes : 0;
+}
+
+deq_status deq_inner_lend(deq_inner *inner, char **memory)
+{
+    if (!inner->program) return DEQ_OK;
+    DEQ_TRY(deq_program_lend(inner->program, *memory));
+    *memory += inner->program->lent_bytes;
+    return DEQ_OK;
+}
+
+void deq_inner_poison(void *memory, size_t bytes)
+{
+#ifdef NDEBUG
+    (void)memory, (void)bytes;
+#else
+    memset(memory, 0xff, bytes);
+#endif
 }
 
 void deq_inner_free(deq_inner *inner)

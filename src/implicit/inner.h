@@ -27,11 +27,19 @@ typedef struct deq_inner {
     const deq_value *captured;
 } deq_inner;
 
-/* Compile; `l` is the lowering of the program around.  Free with deq_inner_free(). */
+/* Compile; `l` is the lowering of the program around.  Free with deq_inner_free().  The program works in
+ * scratch memory of the step that runs it. */
 deq_status deq_inner_new(deq_inner *inner, deq_lowering *l, const deq_body *body,
                          deq_inner_kind kind);
-/* The same outside of any program.  `captured` is room for body->n_captured values; it and the body
- * must live as long as the inner program. */
+/* Bytes of the block, a multiple of DEQ_ALIGNMENT; 0 of an inner program that was not made. */
+size_t deq_inner_lent_bytes(const deq_inner *inner);
+/* Lend it the beginning of *memory, which moves on to what follows; once, before the first run. */
+deq_status deq_inner_lend(deq_inner *inner, char **memory);
+/* In builds with assertions: fill lent memory with NaN before a run, so that no test passes thanks to
+ * what another step has left there. */
+void deq_inner_poison(void *memory, size_t bytes);
+/* An inner program outside of any program, with memory of its own.  `captured` is room for body->n_captured
+ * values; it and the body must live as long as the inner program. */
 deq_status deq_inner_build(deq_inner *inner, deq_value *captured, deq_context *ctx,
                            const deq_compile_options *options, const deq_body *body,
                            deq_inner_kind kind);

@@ -2,6 +2,7 @@
 /* The step that solves z* = f(z*; c). */
 #include "graph/program_internal.h"
 #include "implicit/lower.h"
+#include "solver/solver.h"
 
 #include <string.h>
 
@@ -16,6 +17,8 @@ typedef struct forward {
     bool keep_memory;
     int z;      /* slot: the solver's rows */
     int points; /* slot: where vjp and jvp are taken, or -1 */
+    int lent;   /* slot: what the inner programs and the solver work in */
+    size_t lent_bytes;
     void *point[DEQ_MAX_STATES];
 } forward;
 
@@ -110,6 +113,7 @@ static size_t round_up(size_t bytes)
 static deq_status begin(forward *s, void *const *slot)
 {
     deq_inner *all[3] = { &s->f, &s->vjp, &s->jvp };
+    deq_inner_poison(slot[s->lent], s->lent_bytes);
     for (int i = 0; i < 3; i++)
         if (all[i]->program) DEQ_TRY(deq_places_bind(s->places.captured, all[i], slot));
     if (s->outer.program) {
@@ -117,12 +121,6 @@ static deq_status begin(forward *s, void *const *slot)
         DEQ_TRY(deq_inner_run_injected(&s->outer));
     }
     if (s->memory && !s->keep_memory) deq_solver_memory_clear(s->memory);
-    char *at = s->points >= 0 ? slot[s->points] : NULL;
-    for (int i = 0; at && i < s->places.n_states; i++) {
-        s->point[i] = at;
-        at += round_up((size_t)(s->f.states.batch * s->f.states.size[i]) *
-                       deq_dtype_size(s->f.states.dtype));
-    }
     return deq_inner_run_injected(&s->f);
 }
 
@@ -161,6 +159,20 @@ static deq_status run_forward(void *self, void *const *slot, char *message)
     int64_t handle = (int64_t)(uintptr_t)s->memory;
     memcpy(slot[s->places.memory], &handle, sizeof handle);
     return DEQ_OK;
+}
+
+static deq_status place_forward(void *self, void *const *slot)
+{
+    forward *s = self;
+    deq_inner *all[4] = { &s->f, &s->vjp, &s->jvp, &s->outer };
+    char *lent = slot[s->lent], *at = s->points >= 0 ? slot[s->points] : NULL;
+    for (int i = 0; i < 4; i++) DEQ_TRY(deq_inner_lend(all[i], &lent));
+    for (int i = 0; at && i < s->places.n_states; i++) {
+        s->point[i] = at;
+        at += round_up((size_t)(s->f.states.batch * s->f.states.size[i]) *
+                       deq_dtype_size(s->f.states.dtype));
+    }
+    return deq_solver_lend(s->solver, lent);
 }
 
 static void release_forward(void *self)
@@ -209,8 +221,8 @@ static deq_status make_solver(forward *s, deq_lowering *l, const deq_implicit *m
         o.adjoint_broyden.outer_gradient = outer_gradient;
         o.adjoint_broyden.outer_user = s;
     }
-    return deq_solver_new(&s->solver, l->ctx, &o, s->f.states.batch, s->f.states.dim,
-                          s->f.states.dtype);
+    return deq_solver_new_within(&s->solver, l->ctx, &o, s->f.states.batch, s->f.states.dim,
+                                 s->f.states.dtype);
 }
 
 static deq_status prepare(forward *s, deq_lowering *l, const deq_node *n)
@@ -222,13 +234,17 @@ static deq_status prepare(forward *s, deq_lowering *l, const deq_node *n)
     DEQ_TRY(make_solver(s, l, m));
     size_t bytes = deq_states_bytes(&s->f.states);
     s->z = deq_places_scratch(&s->places, l, bytes, n->stage);
+    s->lent_bytes = deq_inner_lent_bytes(&s->f) + deq_inner_lent_bytes(&s->vjp) +
+                    deq_inner_lent_bytes(&s->jvp) + deq_inner_lent_bytes(&s->outer) +
+                    deq_solver_lent_bytes(s->solver);
+    s->lent = deq_places_scratch(&s->places, l, s->lent_bytes, n->stage);
     s->points = -1;
     if (s->map.linearise || (s->places.saved >= 0 && s->f.states.n > 1)) {
         size_t room = bytes + DEQ_ALIGNMENT * (size_t)s->f.states.n;
         s->points = deq_places_scratch(&s->places, l, room, n->stage);
         if (s->points < 0) return DEQ_ERR_NOMEM;
     }
-    return s->z < 0 ? DEQ_ERR_NOMEM : DEQ_OK;
+    return s->z < 0 || s->lent < 0 ? DEQ_ERR_NOMEM : DEQ_OK;
 }
 
 deq_status deq_lower_equilibrium(deq_lowering *l, const deq_node *n)
@@ -252,6 +268,7 @@ deq_status deq_lower_equilibrium(deq_lowering *l, const deq_node *n)
     deq_step step = { .run = run_forward,
                       .self = s,
                       .release = release_forward,
+                      .place = place_forward,
                       .stage = n->stage > DEQ_STAGE_PARAMETER ? n->stage : DEQ_STAGE_PARAMETER,
                       .reads = s->places.reads,
                       .n_reads = s->places.n_reads,

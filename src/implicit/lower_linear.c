@@ -12,7 +12,8 @@
  */
 #include "graph/program_internal.h"
 #include "implicit/lower.h"
-#include "solver/vector.h"
+#include "solver/linear_sample.h"
+#include "solver/solver.h"
 
 #include <limits.h>
 #include <math.h>
@@ -30,6 +31,8 @@ typedef struct linear {
     const void *right;       /* w of the run that is going on */
     deq_linear_info *info;   /* [batch] */
     int u, w, t;             /* slots: rows */
+    int lent;                /* slot: what the product and the solvers work in */
+    size_t lent_bytes;
 } linear;
 
 static deq_status apply(void *user, void *out, const void *v, const int64_t *samples, int64_t n)
@@ -203,6 +206,7 @@ static deq_status run_linear(void *self, void *const *slot, char *message)
 {
     linear *s = self;
     void *z[DEQ_MAX_STATES], *data[DEQ_MAX_STATES];
+    deq_inner_poison(slot[s->lent], s->lent_bytes);
     deq_places_data(&s->places, s->places.first, slot, z);
     deq_status status = deq_places_bind(s->places.captured, &s->product, slot);
     if (status == DEQ_OK) status = deq_inner_bind_point(&s->product, z);
@@ -220,6 +224,15 @@ static deq_status run_linear(void *self, void *const *slot, char *message)
     if (o->adjoint_observer)
         o->adjoint_observer(o->adjoint_observer_user, s->info, s->product.states.batch);
     return DEQ_OK;
+}
+
+static deq_status place_linear(void *self, void *const *slot)
+{
+    linear *s = self;
+    char *lent = slot[s->lent];
+    DEQ_TRY(deq_inner_lend(&s->product, &lent));
+    if (s->solver) deq_linear_lend(s->solver, lent);
+    return s->fixed_point ? deq_solver_lend(s->fixed_point, lent) : DEQ_OK;
 }
 
 static void release_linear(void *self)
@@ -256,11 +269,12 @@ static deq_status make_solver(linear *s, deq_lowering *l)
     s->map = (deq_map){ .struct_size = sizeof s->map, .eval = adjoint_map, .user = s };
     deq_solver_options refine = refinement(o);
     if (s->how == DEQ_GRADIENT_SHINE)
-        return deq_solver_new(&s->fixed_point, l->ctx, &refine, st->batch, st->dim, st->dtype);
+        return deq_solver_new_within(&s->fixed_point, l->ctx, &refine, st->batch, st->dim,
+                                     st->dtype);
     if (o->adjoint_by_solver)
-        return deq_solver_new(&s->fixed_point, l->ctx, &o->adjoint_solver, st->batch, st->dim,
-                              st->dtype);
-    return deq_linear_new(&s->solver, l->ctx, st->dtype, st->batch, st->dim, &o->adjoint);
+        return deq_solver_new_within(&s->fixed_point, l->ctx, &o->adjoint_solver, st->batch,
+                                     st->dim, st->dtype);
+    return deq_linear_new_within(&s->solver, l->ctx, st->dtype, st->batch, st->dim, &o->adjoint);
 }
 
 static deq_status prepare(linear *s, deq_lowering *l, const deq_node *n)
@@ -281,7 +295,11 @@ static deq_status prepare(linear *s, deq_lowering *l, const deq_node *n)
     s->t = s->how == DEQ_GRADIENT_PHANTOM_NEUMANN
                ? deq_places_scratch(&s->places, l, bytes, n->stage)
                : -1;
-    bool room = s->info && s->u >= 0 && s->w >= 0;
+    s->lent_bytes = deq_inner_lent_bytes(&s->product) +
+                    (s->solver ? deq_linear_lent_bytes(s->solver) : 0) +
+                    (s->fixed_point ? deq_solver_lent_bytes(s->fixed_point) : 0);
+    s->lent = deq_places_scratch(&s->places, l, s->lent_bytes, n->stage);
+    bool room = s->info && s->u >= 0 && s->w >= 0 && s->lent >= 0;
     return room ? DEQ_OK : DEQ_ERR_NOMEM;
 }
 
@@ -300,6 +318,7 @@ deq_status deq_lower_implicit_solve(deq_lowering *l, const deq_node *n)
     deq_step step = { .run = run_linear,
                       .self = s,
                       .release = release_linear,
+                      .place = place_linear,
                       .stage = n->stage > DEQ_STAGE_PARAMETER ? n->stage : DEQ_STAGE_PARAMETER,
                       .reads = s->places.reads,
                       .n_reads = s->places.n_reads,

@@ -122,6 +122,7 @@ static deq_status eval(void *user, void *fz, const void *z, const int64_t *sampl
 
 static deq_status begin(deq_sweep *s, void *const *slot)
 {
+    deq_inner_poison(slot[s->lent], s->lent_bytes);
     for (int i = 0; i < s->f.n_captured; i++) {
         DEQ_TRY(deq_program_bind(s->f.program, s->f.captured[i], slot[s->captured[i]]));
         if (s->products) DEQ_TRY(deq_program_bind(s->products, s->c[i], slot[s->captured[i]]));
@@ -181,6 +182,15 @@ static deq_status run_step(void *self, void *const *slot, char *message)
              t->adjoint ? t->kind->adjoint->name : t->kind->forward->name,
              *why ? why : deq_program_error(t->s.f.program));
     return status;
+}
+
+static deq_status place_step(void *self, void *const *slot)
+{
+    deq_sweep *s = &((sweep_step *)self)->s;
+    s->stored = slot[s->lent];
+    char *lent = s->stored + s->stored_bytes;
+    DEQ_TRY(deq_inner_lend(&s->f, &lent));
+    return s->products ? deq_program_lend(s->products, lent) : DEQ_OK;
 }
 
 static void release_step(void *self)
@@ -285,7 +295,7 @@ static deq_status check_layouts(const deq_sweep *s)
 
 static deq_status compile_products(deq_sweep *s, deq_lowering *l, const deq_body *b)
 {
-    deq_value native[3 * DEQ_MAX_STATES];
+    deq_value native[3 * DEQ_MAX_STATES], own[2 * DEQ_MAX_STATES];
     deq_compile_options o = *l->options;
     deq_graph *g;
     int n = 0;
@@ -301,7 +311,13 @@ static deq_status compile_products(deq_sweep *s, deq_lowering *l, const deq_body
     o.native = native;
     o.n_native = n;
     o.threads = l->threads;
-    if (status == DEQ_OK) status = deq_compile(&s->products, g, s->back, s->n_out, &o);
+    /* own: z and u, which are copied in; the captured values are bound */
+    for (int i = 0; i < b->n_states; i++) {
+        own[i] = s->z[i];
+        own[b->n_states + i] = s->u[i];
+    }
+    if (status == DEQ_OK)
+        status = deq_compile_within(&s->products, g, s->back, s->n_out, &o, own, 2 * b->n_states);
     deq_graph_free(g);
     return status == DEQ_OK ? check_layouts(s) : status;
 }
@@ -328,7 +344,10 @@ static deq_status find_slots(sweep_step *t, deq_lowering *l, const deq_node *n, 
                                                             n->stage);
         if (s->rows[i] < 0) status = DEQ_ERR_NOMEM;
     }
-    return status;
+    s->lent_bytes = s->stored_bytes + deq_inner_lent_bytes(&s->f) +
+                    (s->products ? s->products->lent_bytes : 0);
+    s->lent = writes[(*n_writes)++] = deq_lower_slot(l, s->lent_bytes, n->stage);
+    return s->lent < 0 ? DEQ_ERR_NOMEM : status;
 }
 
 static deq_status prepare(sweep_step *t, deq_lowering *l, const deq_node *n, int *reads,
@@ -351,7 +370,7 @@ deq_status deq_sweep_lower(deq_lowering *l, const deq_node *n, const deq_sweep_k
     const deq_implicit_attr *a = n->attr;
     sweep_step *t = deq_lower_alloc(l, sizeof *t);
     int *reads = deq_lower_alloc(l, ((size_t)n->n_in + 1) * sizeof *reads);
-    int *writes = deq_lower_alloc(l, ((size_t)n->n_out + DEQ_SWEEP_ROWS) * sizeof *writes);
+    int *writes = deq_lower_alloc(l, ((size_t)n->n_out + DEQ_SWEEP_ROWS + 1) * sizeof *writes);
     int n_writes = 0;
     if (!t || !reads || !writes) return DEQ_ERR_NOMEM;
     *t = (sweep_step){ .kind = k, .adjoint = n->op == k->adjoint };
@@ -368,6 +387,7 @@ deq_status deq_sweep_lower(deq_lowering *l, const deq_node *n, const deq_sweep_k
     deq_step step = { .run = run_step,
                       .self = t,
                       .release = release_step,
+                      .place = place_step,
                       .stage = n->stage > DEQ_STAGE_PARAMETER ? n->stage : DEQ_STAGE_PARAMETER,
                       .reads = reads,
                       .n_reads = n->n_in,

@@ -31,8 +31,11 @@ typedef struct deq_sweep {
     int n_out;
     int *captured;            /* slots */
     int rows[DEQ_SWEEP_ROWS]; /* slots: one row a sample each, for the estimator's use */
+    int lent;                 /* slot: what f, the products and the estimator work in */
     deq_reversible *pair;     /* reversible.c */
-    void *stored;             /* unrolled.c */
+    size_t lent_bytes;
+    size_t stored_bytes; /* set by prepare: scratch for the estimator's use */
+    char *stored;
 
     deq_program *products; /* adjoint only */
     deq_value z[DEQ_MAX_STATES], u[DEQ_MAX_STATES], *c;

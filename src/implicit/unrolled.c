@@ -29,11 +29,10 @@ static size_t row_bytes(const deq_sweep *s)
 /* The states on the way: what this estimator is known to cost. */
 static deq_status prepare(deq_sweep *s, deq_lowering *l, bool adjoint)
 {
-    size_t bytes;
+    (void)l;
     if (!adjoint) return DEQ_OK;
-    if (!deq_size_mul(&bytes, row_bytes(s), (size_t)steps_of(s) + 1)) return DEQ_ERR_OVERFLOW;
-    s->stored = deq_lower_alloc(l, bytes);
-    return s->stored ? DEQ_OK : DEQ_ERR_NOMEM;
+    bool fits = deq_size_mul(&s->stored_bytes, row_bytes(s), (size_t)steps_of(s) + 1);
+    return fits ? DEQ_OK : DEQ_ERR_OVERFLOW;
 }
 
 /* next = (1 - tau) z + tau f(z), by way of row 4. */
@@ -56,7 +55,7 @@ static deq_status run_forward(deq_sweep *s, void *const *slot)
 
 static void *state(const deq_sweep *s, int k)
 {
-    return (char *)s->stored + (size_t)k * row_bytes(s);
+    return s->stored + (size_t)k * row_bytes(s);
 }
 
 static deq_status run_adjoint(deq_sweep *s, void *const *slot)

@@ -16,9 +16,10 @@ deq_status deq_batch_init(deq_batch *b, deq_context *ctx, int64_t batch, int64_t
                       .chunks = (dim + DEQ_CHUNK - 1) / DEQ_CHUNK,
                       .threads = deq_context_threads(ctx),
                       .max_sums = max_sums };
-    size_t bytes, sums = (size_t)max_sums * sizeof(double), n_sums;
+    size_t bytes, all, sums = (size_t)max_sums * sizeof(double), n_sums;
     if (!deq_size_mul(&bytes, (size_t)batch, (size_t)dim) ||
         !deq_size_mul(&bytes, bytes, b->k->size) ||
+        !deq_size_mul(&all, bytes + DEQ_ALIGNMENT, DEQ_MAX_VECTORS) ||
         !deq_size_mul(&n_sums, (size_t)batch, (size_t)b->chunks) ||
         !deq_size_mul(&n_sums, n_sums, sums))
         return deq_fail(ctx, DEQ_ERR_OVERFLOW, "solver: %lld samples of %lld elements are too many",
@@ -36,12 +37,30 @@ void deq_batch_free(deq_batch *b)
 {
     size_t B = (size_t)b->B, sums = (size_t)b->max_sums * sizeof(double);
     if (!b->ctx) return;
-    for (int i = 0; i < b->n_vectors; i++) deq_release(b->ctx, b->vector[i], deq_batch_bytes(b));
+    for (int i = 0; i < b->n_vectors && !b->within; i++)
+        deq_release(b->ctx, b->vector[i], deq_batch_bytes(b));
     deq_release(b->ctx, b->sample, B * sizeof *b->sample);
     deq_release(b->ctx, b->active, B * sizeof *b->active);
     deq_release(b->ctx, b->partial, B * (size_t)b->chunks * sums);
     deq_release(b->ctx, b->total, B * sums);
     *b = (deq_batch){ .ctx = NULL };
+}
+
+/* Of a lent vector, so that all are aligned. */
+static size_t stride(const deq_batch *b)
+{
+    return (deq_batch_bytes(b) + DEQ_ALIGNMENT - 1) / DEQ_ALIGNMENT * DEQ_ALIGNMENT;
+}
+
+size_t deq_batch_lent_bytes(const deq_batch *b)
+{
+    return (size_t)b->n_vectors * stride(b);
+}
+
+void deq_batch_lend(deq_batch *b, void *memory)
+{
+    b->lent = memory;
+    b->n_vectors = 0;
 }
 
 void *deq_batch_vector(deq_batch *b)
@@ -50,7 +69,8 @@ void *deq_batch_vector(deq_batch *b)
         (void)deq_fail(b->ctx, DEQ_ERR_NOMEM, "solver: more than %d vectors", DEQ_MAX_VECTORS);
         return NULL;
     }
-    void *v = deq_alloc(b->ctx, deq_batch_bytes(b));
+    void *v = b->lent ? b->lent + (size_t)b->n_vectors * stride(b) : (char *)b;
+    if (!b->within) v = deq_alloc(b->ctx, deq_batch_bytes(b));
     if (v) b->vector[b->n_vectors++] = v;
     return v;
 }

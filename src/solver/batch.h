@@ -38,6 +38,8 @@ typedef struct deq_batch {
     double *total;   /* [B, max_sums] */
     void *vector[DEQ_MAX_VECTORS];
     int n_vectors;
+    bool within; /* vectors are lent */
+    char *lent;  /* the memory for them; NULL: not there yet */
 } deq_batch;
 
 typedef struct deq_phase {
@@ -52,8 +54,13 @@ deq_status deq_batch_init(deq_batch *b, deq_context *ctx, int64_t batch, int64_t
                           deq_dtype dtype, int max_sums);
 /* Of a batch that is all zero, or was initialised, well or not. */
 void deq_batch_free(deq_batch *b);
-/* One more vector [B, d], zeroed; it lives as long as the batch.  NULL when out of memory. */
+/* One more vector [B, d], of any content; it lives as long as the batch.  NULL when out of memory.
+ * Before deq_batch_lend() the vectors of a batch `within` are only counted: what is returned is not
+ * memory. */
 void *deq_batch_vector(deq_batch *b);
+/* Of a batch `within`: what its vectors need; and where they are from now on, to be asked for anew. */
+size_t deq_batch_lent_bytes(const deq_batch *b);
+void deq_batch_lend(deq_batch *b, void *memory);
 /* All rows in use, in the order of the samples, all active. */
 void deq_batch_reset(deq_batch *b);
 /* Run phases over the rows in use. */

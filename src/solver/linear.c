@@ -86,10 +86,21 @@ static bool count_bytes(const deq_linear_solver *s, size_t *row, size_t *rows)
            deq_size_mul(rows, *row, (size_t)s->kind.rows);
 }
 
+static deq_status allocate_vectors(deq_linear_solver *s, size_t row, size_t rows)
+{
+    s->rows = deq_alloc(s->ctx, rows);
+    if (s->batch > 1) {
+        s->stage_in = deq_alloc(s->ctx, row);
+        s->stage_out = deq_alloc(s->ctx, row);
+    }
+    bool staged = s->batch == 1 || (s->stage_in && s->stage_out);
+    return s->rows && staged ? DEQ_OK : DEQ_ERR_NOMEM;
+}
+
 static deq_status allocate(deq_linear_solver *s)
 {
     size_t batch = (size_t)s->batch, row, rows;
-    if (!count_bytes(s, &row, &rows))
+    if (!count_bytes(s, &row, &rows) || rows > SIZE_MAX - 4 * DEQ_ALIGNMENT - 2 * row)
         return deq_fail(s->ctx, DEQ_ERR_OVERFLOW,
                         "linear solver: %d vectors of %lld elements for %lld samples are too large",
                         s->kind.rows, (long long)s->v.n, (long long)s->batch);
@@ -97,14 +108,8 @@ static deq_status allocate(deq_linear_solver *s)
     s->numbers = deq_alloc_array(s->ctx, batch, s->kind.numbers * sizeof *s->numbers);
     s->ids = deq_alloc_array(s->ctx, batch, sizeof *s->ids);
     s->all = deq_alloc_array(s->ctx, batch, sizeof *s->all);
-    s->rows = deq_alloc(s->ctx, rows);
-    if (batch > 1) {
-        s->stage_in = deq_alloc(s->ctx, row);
-        s->stage_out = deq_alloc(s->ctx, row);
-    }
-    if (!s->samples || !s->numbers || !s->ids || !s->all || !s->rows ||
-        (batch > 1 && (!s->stage_in || !s->stage_out)))
-        return DEQ_ERR_NOMEM;
+    if (!s->samples || !s->numbers || !s->ids || !s->all) return DEQ_ERR_NOMEM;
+    if (!s->within) DEQ_TRY(allocate_vectors(s, row, rows));
     for (int64_t k = 0; k < s->batch; k++) {
         s->all[k] = k;
         s->samples[k].numbers = s->numbers + (size_t)k * s->kind.numbers;
@@ -112,8 +117,8 @@ static deq_status allocate(deq_linear_solver *s)
     return DEQ_OK;
 }
 
-deq_status deq_linear_new(deq_linear_solver **out, deq_context *ctx, deq_dtype dtype, int64_t batch,
-                          int64_t d, const deq_linear_options *options)
+static deq_status make(deq_linear_solver **out, deq_context *ctx, deq_dtype dtype, int64_t batch,
+                       int64_t d, const deq_linear_options *options, bool within)
 {
     *out = NULL;
     deq_linear_options o = deq_linear_defaults();
@@ -138,6 +143,7 @@ deq_status deq_linear_new(deq_linear_solver **out, deq_context *ctx, deq_dtype d
                                      .n = d },
                               .threads = deq_context_threads(ctx),
                               .batch = batch,
+                              .within = within,
                               .epsilon = dtype == DEQ_F32 ? 0x1p-24 : 0x1p-53 };
     deq_status status = allocate(s);
     if (status != DEQ_OK) {
@@ -148,14 +154,49 @@ deq_status deq_linear_new(deq_linear_solver **out, deq_context *ctx, deq_dtype d
     return DEQ_OK;
 }
 
+deq_status deq_linear_new(deq_linear_solver **out, deq_context *ctx, deq_dtype dtype, int64_t batch,
+                          int64_t d, const deq_linear_options *options)
+{
+    return make(out, ctx, dtype, batch, d, options, false);
+}
+
+deq_status deq_linear_new_within(deq_linear_solver **out, deq_context *ctx, deq_dtype dtype,
+                                 int64_t batch, int64_t d, const deq_linear_options *options)
+{
+    return make(out, ctx, dtype, batch, d, options, true);
+}
+
+static size_t round_up(size_t bytes)
+{
+    return (bytes + DEQ_ALIGNMENT - 1) / DEQ_ALIGNMENT * DEQ_ALIGNMENT;
+}
+
+size_t deq_linear_lent_bytes(const deq_linear_solver *s)
+{
+    size_t row = 0, rows = 0;
+    (void)count_bytes(s, &row, &rows);
+    return round_up(rows) + (s->batch > 1 ? 2 * round_up(row) : 0);
+}
+
+void deq_linear_lend(deq_linear_solver *s, void *memory)
+{
+    size_t row = 0, rows = 0;
+    (void)count_bytes(s, &row, &rows);
+    s->rows = memory;
+    s->stage_in = s->rows + round_up(rows);
+    s->stage_out = s->stage_in + round_up(row);
+}
+
 void deq_linear_free(deq_linear_solver *s)
 {
     if (!s) return;
     size_t batch = (size_t)s->batch, row = 0, rows = 0;
     (void)count_bytes(s, &row, &rows);
-    deq_release(s->ctx, s->stage_out, row);
-    deq_release(s->ctx, s->stage_in, row);
-    deq_release(s->ctx, s->rows, rows);
+    if (!s->within) {
+        deq_release(s->ctx, s->stage_out, row);
+        deq_release(s->ctx, s->stage_in, row);
+        deq_release(s->ctx, s->rows, rows);
+    }
     deq_release(s->ctx, s->all, batch * sizeof *s->all);
     deq_release(s->ctx, s->ids, batch * sizeof *s->ids);
     deq_release(s->ctx, s->numbers, batch * s->kind.numbers * sizeof *s->numbers);

@@ -66,6 +66,7 @@ struct deq_linear_solver {
     int64_t *ids;               /* [batch] the n_ids samples that are not finished, rising */
     int64_t *all;               /* [batch] 0, 1, ... */
     int64_t n_ids;
+    bool within;                /* the vectors are lent */
     char *rows;                 /* [kind.rows, batch, d] */
     char *stage_in, *stage_out; /* [batch, d] each; NULL when batch is 1 */
 
@@ -76,6 +77,13 @@ struct deq_linear_solver {
     const double *rtol;     /* [batch] in place of o.rtol; NULL: that */
     const int64_t *allowed; /* [batch] in place of o.max_iter; NULL: that */
 };
+
+/* A solver whose vectors are lent to it: deq_linear_lend() gives it aligned memory of so many bytes,
+ * once, before the first solve; between solves that memory is free for others. */
+deq_status deq_linear_new_within(deq_linear_solver **out, deq_context *ctx, deq_dtype dtype,
+                                 int64_t batch, int64_t d, const deq_linear_options *options);
+size_t deq_linear_lent_bytes(const deq_linear_solver *s);
+void deq_linear_lend(deq_linear_solver *s, void *memory);
 
 /* deq_linear_solve() for the first n samples alone, which have tolerances |r| <= rtol[k] |b| and
  * budgets of their own, for a solver inside another.  A negative budget leaves a sample out: its u is

@@ -37,11 +37,24 @@ static deq_status choose_states(deq_solver *s)
     return DEQ_OK;
 }
 
-static deq_status make(deq_solver *s, int64_t batch, int64_t dim)
+static deq_status make_vectors(deq_solver *s)
+{
+    s->kept = deq_batch_vector(&s->b);
+    return s->kept ? s->kind->prepare(s) : DEQ_ERR_NOMEM;
+}
+
+static void release_method(deq_solver *s)
+{
+    if (s->method) s->kind->release(s);
+    s->method = NULL;
+}
+
+static deq_status make(deq_solver *s, int64_t batch, int64_t dim, bool within)
 {
     size_t B = (size_t)batch;
     int max_sums = 3 * DEQ_MEMORY_MAX + 8;
     DEQ_TRY(deq_batch_init(&s->b, s->ctx, batch, dim, s->dtype, max_sums));
+    s->b.within = within;
     DEQ_TRY(choose_states(s));
     s->sample = deq_alloc_array(s->ctx, B, sizeof *s->sample);
     s->sample_info = deq_alloc_array(s->ctx, B, sizeof *s->sample_info);
@@ -51,8 +64,7 @@ static deq_status make(deq_solver *s, int64_t batch, int64_t dim)
         s->trace = deq_alloc_array(s->ctx, 2 * B * ((size_t)s->o.max_iter + 1), sizeof *s->trace);
         if (!s->trace) return DEQ_ERR_NOMEM;
     }
-    s->kept = deq_batch_vector(&s->b);
-    return s->kept ? s->kind->prepare(s) : DEQ_ERR_NOMEM;
+    return make_vectors(s);
 }
 
 static void choose_custom(deq_solver *s)
@@ -63,8 +75,8 @@ static void choose_custom(deq_solver *s)
     if (s->o.method != DEQ_CUSTOM) s->custom.user = s;
 }
 
-deq_status deq_solver_new(deq_solver **out, deq_context *ctx, const deq_solver_options *options,
-                          int64_t batch, int64_t dim, deq_dtype dtype)
+static deq_status new_solver(deq_solver **out, deq_context *ctx, const deq_solver_options *options,
+                             int64_t batch, int64_t dim, deq_dtype dtype, bool within)
 {
     if (!out || !ctx) return DEQ_ERR_ARGUMENT;
     *out = NULL;
@@ -94,7 +106,7 @@ deq_status deq_solver_new(deq_solver **out, deq_context *ctx, const deq_solver_o
     s->kind = o.reference_batch_max ? &deq_kind_reference : kind;
     s->dtype = dtype;
     choose_custom(s);
-    deq_status status = make(s, batch, dim);
+    deq_status status = make(s, batch, dim, within);
     if (status != DEQ_OK) {
         deq_solver_free(s);
         return status;
@@ -103,11 +115,37 @@ deq_status deq_solver_new(deq_solver **out, deq_context *ctx, const deq_solver_o
     return DEQ_OK;
 }
 
+deq_status deq_solver_new(deq_solver **out, deq_context *ctx, const deq_solver_options *options,
+                          int64_t batch, int64_t dim, deq_dtype dtype)
+{
+    return new_solver(out, ctx, options, batch, dim, dtype, false);
+}
+
+deq_status deq_solver_new_within(deq_solver **out, deq_context *ctx,
+                                 const deq_solver_options *options, int64_t batch, int64_t dim,
+                                 deq_dtype dtype)
+{
+    return new_solver(out, ctx, options, batch, dim, dtype, true);
+}
+
+size_t deq_solver_lent_bytes(const deq_solver *s)
+{
+    return deq_batch_lent_bytes(&s->b);
+}
+
+/* The methods keep pointers to their vectors, so they are made again. */
+deq_status deq_solver_lend(deq_solver *s, void *memory)
+{
+    release_method(s);
+    deq_batch_lend(&s->b, memory);
+    return make_vectors(s);
+}
+
 void deq_solver_free(deq_solver *s)
 {
     if (!s) return;
     size_t B = (size_t)s->b.B, n = (size_t)s->n_states;
-    if (s->method) s->kind->release(s);
+    release_method(s);
     for (size_t k = 0; s->state && k + 1 < n; k++)
         deq_release(s->ctx, s->state[k], deq_batch_bytes(&s->b));
     deq_release(s->ctx, s->state, n * sizeof *s->state);

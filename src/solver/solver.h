@@ -86,6 +86,14 @@ extern const deq_method_kind deq_kind_picard, deq_kind_anderson, deq_kind_broyde
 /* Methods that are a step of one sample, as users write them; their user is the solver. */
 extern const deq_custom_method deq_squarem, deq_reversible_method;
 
+/* A solver whose vectors are lent to it: deq_solver_lend() gives it aligned memory of so many bytes,
+ * once, before the first solve; between solves that memory is free for others. */
+deq_status deq_solver_new_within(deq_solver **out, deq_context *ctx,
+                                 const deq_solver_options *options, int64_t batch, int64_t dim,
+                                 deq_dtype dtype);
+size_t deq_solver_lent_bytes(const deq_solver *s);
+deq_status deq_solver_lend(deq_solver *s, void *memory);
+
 /* The sample of a row. */
 static inline deq_sample *deq_row_sample(const deq_solver *s, int64_t row)
 {

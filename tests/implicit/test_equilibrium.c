@@ -794,6 +794,51 @@ static void training_memory_is_the_same_for_10_and_1000_iterations(void **state)
                      peak_of_training(1000, DEQ_GRADIENT_PHANTOM_UNROLL));
 }
 
+static void damped_cell(deq_graph *g, const deq_value *z, deq_value *fz, void *user)
+{
+    fz[0] = deq_add(g, deq_scale(g, deq_tanh(g, z[0]), 0.5), *(const deq_value *)user);
+}
+
+/* Peak memory of the gradient through a chain of equilibria, each the input of the next. */
+static size_t peak_of_chain(int n)
+{
+    counter count = { 0, 0 };
+    deq_allocator a = { count_alloc, count_free, &count };
+    deq_context_options co = deq_context_defaults();
+    deq_context *ctx;
+    deq_graph *g;
+    deq_program *p;
+    co.allocator = &a;
+    assert_int_equal(deq_context_new(&ctx, &co), DEQ_OK);
+    assert_int_equal(deq_graph_new(&g, ctx), DEQ_OK);
+    deq_equilibrium_options o = tight();
+    o.forward.method = DEQ_BROYDEN;
+    o.adjoint.restart = 40;
+    deq_value x = deq_input(g, "x", DEQ_STAGE_STATE, DEQ_F64, DEQ_SHAPE(8, 4096)), z = x, dx;
+    for (int i = 0; i < n; i++) {
+        deq_value c = z;
+        z = deq_equilibrium(g, damped_cell, &c, deq_fill(g, DEQ_F64, DEQ_SHAPE(8, 4096), 0), &o,
+                            NULL);
+    }
+    deq_value loss = deq_sum(g, deq_square(g, z), DEQ_ALL_AXES, false);
+    assert_int_equal(deq_vjp(g, &dx, &loss, NULL, 1, &x, 1), DEQ_OK);
+    assert_int_equal(deq_compile(&p, g, &dx, 1, NULL), DEQ_OK);
+    assert_int_equal(deq_program_run(p, DEQ_STAGE_PARAMETER), DEQ_OK);
+    deq_program_free(p);
+    deq_graph_free(g);
+    deq_context_free(ctx);
+    return count.peak;
+}
+
+/* A solve needs at least 40 vectors of 8 x 4096 doubles, its result and the like a few. */
+static void equilibria_of_a_graph_take_turns_in_one_block_of_memory(void **state)
+{
+    (void)state;
+    size_t vector = 8 * 4096 * sizeof(double), one = peak_of_chain(1), three = peak_of_chain(3);
+    assert_true(one > 40 * vector);
+    assert_true(three < one + 2 * 10 * vector);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -822,6 +867,7 @@ int main(void)
         cmocka_unit_test(a_cell_that_changes_the_type_is_refused),
         cmocka_unit_test(a_value_kept_by_a_cell_is_refused_outside),
         cmocka_unit_test(training_memory_is_the_same_for_10_and_1000_iterations),
+        cmocka_unit_test(equilibria_of_a_graph_take_turns_in_one_block_of_memory),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
