@@ -18,7 +18,7 @@ static json_t *value_json(const char *text)
 {
     if (strcmp(text, "yes") == 0) return json_true();
     if (strcmp(text, "no") == 0) return json_false();
-    if (strcmp(text, "inf") == 0 || strcmp(text, "-inf") == 0) return json_null();
+    if (strcmp(text, ".inf") == 0 || strcmp(text, "-.inf") == 0) return json_null();
     json_t *value = json_loads(text, JSON_DECODE_ANY, NULL);
     return value ? value : json_text(text);
 }
@@ -114,10 +114,11 @@ static void put_data(json_t *into, const json_t *data, deq_source source)
             KEYS("source", "path", "count", "test_count", "validation", "mean", "deviation"));
 }
 
-static void put_solver(json_t *into, const json_t *solver)
+/* A solver of fixed points, with the settings of its method. */
+static void put_solver(json_t *into, const char *name, const json_t *solver)
 {
     const char *method = text_of(solver, "method");
-    put_section(into, "solver", solver,
+    put_section(into, name, solver,
                 KEYS("start", "method", "max_iter", "atol", "rtol", "divergence",
                      "stagnation_window", strcmp(method, "auto") == 0 ? "anderson" : method));
 }
@@ -127,7 +128,10 @@ static void put_gradient(json_t *into, const json_t *gradient, const deq_equilib
     switch (e->gradient) {
     case DEQ_GRADIENT_IFT:
         put_section(into, "gradient", gradient,
-                    KEYS("method", e->adjoint_by_solver ? "adjoint_solver" : "adjoint"));
+                    KEYS("method", e->adjoint_by_solver ? NULL : "adjoint"));
+        if (e->adjoint_by_solver)
+            put_solver(json_object_get(into, "gradient"), "adjoint_solver",
+                       json_object_get(gradient, "adjoint_solver"));
         break;
     case DEQ_GRADIENT_PHANTOM_NEUMANN:
     case DEQ_GRADIENT_PHANTOM_UNROLL:
@@ -154,7 +158,7 @@ void put_settings(json_t *into, const deq_config *config)
     put_data(into, json_object_get(all, "data"), config->data.source);
     put_section(into, "model", json_object_get(all, "model"),
                 KEYS("family", "classes", families[config->model.family]));
-    put_solver(into, json_object_get(all, "solver"));
+    put_solver(into, "solver", json_object_get(all, "solver"));
     put_gradient(into, json_object_get(all, "gradient"), &config->equilibrium);
     if (config->penalty.weight > 0)
         put_section(into, "penalty", json_object_get(all, "penalty"),

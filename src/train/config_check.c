@@ -62,6 +62,7 @@ static deq_status check_data(const deq_config *c, deq_context *ctx)
 static deq_status check_training(const deq_config *c, deq_context *ctx)
 {
     const deq_int_list *depth = &c->training.depth;
+    const deq_equilibrium_options *e = &c->equilibrium;
     const rule rules[] = {
         { depth->count != 0 && depth->count != 2,
           "training.depth has to be two numbers, [low, high], or none" },
@@ -73,6 +74,21 @@ static deq_status check_training(const deq_config *c, deq_context *ctx)
                                 c->equilibrium.gradient == DEQ_GRADIENT_REVERSIBLE),
           "training.depth needs a gradient method that solves; unroll and reversible take "
           "solver.max_iter steps" },
+        { c->equilibrium.forward.n_states > 1 && c->supervised.count > 0,
+          "supervision.count and supervision.states exclude each other" },
+        { c->schedule.total > 0 && c->schedule.law != DEQ_SCHEDULE_COSINE,
+          "optimiser.total is for optimiser.schedule: cosine" },
+        { c->schedule.total > 0 && c->schedule.total <= c->schedule.warmup,
+          "optimiser.total has to be above optimiser.warmup" },
+        { !c->decay_vectors && c->optimiser.weight_decay <= 0,
+          "optimiser.decay_vectors: no needs an optimiser.weight_decay" },
+        { e->gradient == DEQ_GRADIENT_REVERSIBLE && !(e->tau < 1),
+          "gradient.method: reversible needs a gradient.tau below 1, such as 0.8" },
+        { e->gradient == DEQ_GRADIENT_SHINE && e->forward.method != DEQ_AUTO &&
+              e->forward.method != DEQ_BROYDEN && e->forward.method != DEQ_ADJOINT_BROYDEN,
+          "gradient.method: shine needs solver.method: broyden, adjoint_broyden or auto" },
+        { e->forward.anderson.type == 1 && e->forward.anderson.fit != DEQ_FIT_DIFFERENCE,
+          "solver.anderson.type: 1 has solver.anderson.fit: difference only" },
         { !rising(&c->supervised), "supervision.states does not rise" },
         { c->supervised.count > 0 &&
               c->supervised.item[c->supervised.count - 1] >= c->equilibrium.forward.max_iter,

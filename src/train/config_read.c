@@ -140,6 +140,10 @@ static deq_status read_value(reader *r, const char *key, yaml_mark_t at, int dep
             add_entry(r, key, at, &status); /* says that it is unknown */
         break;
     case YAML_SEQUENCE_START_EVENT:
+        if (is_group(key)) {
+            status = complain(r, event.start_mark, DEQ_ERR_DATA, "expected a mapping here");
+            break;
+        }
         e = add_entry(r, key, at, &status);
         if (e) status = read_sequence(r, e);
         break;
@@ -262,23 +266,22 @@ deq_status deq_config_read(deq_config *config, deq_context *ctx, const char *pat
 /* "key=value": the value is YAML, so that lists and quotes mean what they mean in a file. */
 deq_status deq_config_set(deq_config *config, deq_context *ctx, const char *assignment)
 {
-    char key[MAX_KEY], where[MAX_KEY + 8];
+    char key[MAX_KEY];
     const char *equals = strchr(assignment, '=');
     size_t length = equals ? (size_t)(equals - assignment) : strlen(assignment);
     if (!equals || length == 0 || length >= sizeof key)
         return deq_fail(ctx, DEQ_ERR_ARGUMENT, "'%.100s': expected KEY=VALUE", assignment);
     memcpy(key, assignment, length);
     key[length] = 0;
-    snprintf(where, sizeof where, "--set %s", key);
     const deq_setting *s = deq_setting_find(key);
     if (!s) return deq_setting_unknown(ctx, key, "--set");
 
     deq_config changed = *config;
     const char *value = equals + 1;
     if (s->kind == SETTING_TEXT || (*value != '[' && *value != '"' && *value != '\'')) {
-        DEQ_TRY(deq_setting_store(&changed, ctx, s, &value, 1, false, where));
+        DEQ_TRY(deq_setting_store(&changed, ctx, s, &value, 1, false, "--set"));
     } else {
-        reader r = { .ctx = ctx, .name = where };
+        reader r = { .ctx = ctx, .name = "--set" };
         if (!yaml_parser_initialize(&r.parser))
             return deq_fail(ctx, DEQ_ERR_NOMEM, "out of memory");
         yaml_parser_set_input_string(&r.parser, (const unsigned char *)value, strlen(value));

@@ -28,6 +28,11 @@ static deq_model_solve common_solve(const deq_config *config)
 {
     deq_model_solve solve = deq_model_solve_defaults();
     solve.equilibrium = config->equilibrium;
+    deq_equilibrium_options *e = &solve.equilibrium;
+    e->forward.n_states = 1;
+    e->forward.history_bytes = (size_t)config->history_bytes;
+    e->forward.trace = e->forward.reference_batch_max; /* its test of a stall looks back */
+    e->adjoint_solver.trace = e->adjoint_solver.reference_batch_max;
     solve.has_start = config->has_start;
     solve.start = config->start;
     return solve;
@@ -44,6 +49,7 @@ static deq_model_solve training_solve(const deq_config *config, const step_varia
         e->tau = 1;
         return solve;
     }
+    e->forward.n_states = config->equilibrium.forward.n_states;
     e->forward.state_index = to_int(lists->states, &config->supervised);
     e->forward.n_state_index = config->supervised.count;
     solve.supervision.steps = to_int(lists->tails, &config->tails);
@@ -148,6 +154,7 @@ static deq_status build_step(model_program *m, deq_context *ctx, deq_graph *g, d
     deq_jacobian_options jacobian = deq_jacobian_defaults();
     jacobian.probe = config->penalty.probe;
     jacobian.n_probes = config->penalty.probes;
+    jacobian.form = config->penalty.form;
     if (variant->penalty) solve.penalty = &jacobian;
 
     m->x = deq_input(g, "x", DEQ_STAGE_INJECTED, m->dtype, batched(m->batch, form->input));

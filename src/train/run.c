@@ -59,14 +59,16 @@ static deq_status write_config(deq_run *run)
 
 /* ---- parts of a run ---- */
 
-static void plan_steps(deq_run *run)
+static deq_status plan_steps(deq_run *run)
 {
     const deq_training_config *t = &run->config.training;
     run->steps = t->steps > 0 ? t->steps : t->epochs * run->batches;
     run->schedule = run->config.schedule;
     run->schedule.milestones = run->config.milestones.item;
     run->schedule.n_milestones = run->config.milestones.count;
-    if (run->schedule.total == 0) run->schedule.total = run->steps;
+    deq_schedule *s = &run->schedule;
+    if (s->total == 0) s->total = run->steps > s->warmup ? run->steps : s->warmup + 1;
+    return deq_schedule_check(run->ctx, &run->schedule);
 }
 
 static deq_status open_loader(deq_run *run)
@@ -111,6 +113,19 @@ static deq_status open_data(deq_run *run)
     return DEQ_OK;
 }
 
+/* Biases, scales and shifts have one axis or none. */
+static deq_status spare_vectors(deq_run *run)
+{
+    deq_parameters *p = deq_weights_parameters(run->weights);
+    if (run->config.decay_vectors) return DEQ_OK;
+    for (int i = 0; i < deq_parameters_count(p); i++) {
+        deq_parameter_info info = deq_parameters_info(p, i);
+        if (info.shape.rank > 1) continue;
+        DEQ_TRY(deq_optimiser_scale(run->optimiser, info.offset, info.count, 1, 0));
+    }
+    return DEQ_OK;
+}
+
 static deq_status make_model(deq_run *run)
 {
     const deq_config *c = &run->config;
@@ -119,6 +134,7 @@ static deq_status make_model(deq_run *run)
     deq_parameters *p = deq_weights_parameters(run->weights);
     int64_t length = deq_parameters_length(p);
     DEQ_TRY(deq_optimiser_new(&run->optimiser, run->ctx, c->training.dtype, length, &c->optimiser));
+    DEQ_TRY(spare_vectors(run));
     run->vector_bytes = (size_t)length * deq_dtype_size(c->training.dtype);
     if (c->training.average > 0) {
         run->average = deq_alloc(run->ctx, run->vector_bytes);
@@ -162,11 +178,11 @@ static deq_status start(deq_run **out, deq_context *ctx, const deq_config *confi
     deq_status status = open_data(run);
     if (status == DEQ_OK) status = make_model(run);
     if (status == DEQ_OK) status = make_room(run);
+    if (status == DEQ_OK) status = plan_steps(run);
     if (status != DEQ_OK) {
         deq_run_free(run);
         return status;
     }
-    plan_steps(run);
     *out = run;
     return DEQ_OK;
 }

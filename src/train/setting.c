@@ -11,8 +11,16 @@
 #include <stdlib.h>
 #include <string.h>
 
+/* What a setting was called in older configurations, and in the checkpoints of their runs. */
+static const char *const renamed[][2] = {
+    { "gradient.adjoint_solver.depth", "gradient.adjoint_solver.anderson.depth" },
+    { "gradient.adjoint_solver.memory", "gradient.adjoint_solver.broyden.memory" },
+};
+
 const deq_setting *deq_setting_find(const char *key)
 {
+    for (size_t i = 0; i < sizeof renamed / sizeof *renamed; i++)
+        if (strcmp(key, renamed[i][0]) == 0) key = renamed[i][1];
     for (int i = 0; i < deq_settings_count; i++)
         if (strcmp(deq_settings[i].key, key) == 0) return &deq_settings[i];
     return NULL;

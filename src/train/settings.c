@@ -125,10 +125,26 @@ static const setting_choice methods[] = {
     { "reversible", DEQ_REVERSIBLE },
     { NULL, 0 },
 };
+/* Of the adjoint system there are products with J from one side only. */
+static const setting_choice adjoint_methods[] = {
+    { "auto", DEQ_AUTO },
+    { "picard", DEQ_PICARD },
+    { "anderson", DEQ_ANDERSON },
+    { "broyden", DEQ_BROYDEN },
+    { "newton_krylov", DEQ_NEWTON_KRYLOV },
+    { "squarem", DEQ_SQUAREM },
+    { "reversible", DEQ_REVERSIBLE },
+    { NULL, 0 },
+};
 static const setting_choice reductions[] = {
     { "restart", DEQ_REDUCE_RESTART },
     { "oldest", DEQ_REDUCE_OLDEST },
     { "svd", DEQ_REDUCE_SVD },
+    { NULL, 0 },
+};
+static const setting_choice adjoint_reductions[] = {
+    { "restart", DEQ_REDUCE_RESTART },
+    { "oldest", DEQ_REDUCE_OLDEST },
     { NULL, 0 },
 };
 static const setting_choice fits[] = {
@@ -163,6 +179,11 @@ static const setting_choice probes[] = {
     { "normal", DEQ_PROBE_NORMAL },
     { "rademacher", DEQ_PROBE_RADEMACHER },
     { "exact", DEQ_PROBE_EXACT },
+    { NULL, 0 },
+};
+static const setting_choice forms[] = {
+    { "reverse_over_jvp", DEQ_JACOBIAN_REVERSE_OVER_JVP },
+    { "double_backward", DEQ_JACOBIAN_DOUBLE_BACKWARD },
     { NULL, 0 },
 };
 static const setting_choice starts[] = {
@@ -201,6 +222,47 @@ static void apply_start(deq_config *c)
 {
     c->has_start = true;
 }
+
+/* clang-format off */
+/* The options of a solver of fixed points: the one of z*, and the one of the adjoint. */
+#define SOLVER(key, at, names, how, allowed, stop)                                                                      \
+    CHOICE(key ".method", at.method, names, how),                                                                       \
+    INT(key ".max_iter", at.max_iter, 0, MAX_INT, allowed),                                                             \
+    REAL(key ".atol", at.atol, 0, INFINITY, stop),                                                                      \
+    REAL(key ".rtol", at.rtol, 0, INFINITY, "see " key ".atol"),                                                        \
+    REAL(key ".divergence", at.divergence, 0, INFINITY, "diverged above this times the first residual; 0: off"),        \
+    INT(key ".stagnation_window", at.stagnation_window, 0, MAX_INT,                                                     \
+        "evaluations without a new best that mean a stall; 0: off"),                                                    \
+    BOOL(key ".reference_batch_max", at.reference_batch_max, "as TorchDEQ 0.1.0 stops: all samples together"),          \
+    BOOL(key ".reference_relative", at.reference_relative, "with it: rtol on relative residuals, else atol"),           \
+    BOOL(key ".reference_final", at.reference_final, "with it: the last state, never an early stop"),                   \
+    WITHIN(key ".picard.damping", at.picard.damping, 0, 2, "1: undamped"),                                              \
+    INT(key ".anderson.type", at.anderson.type, 1, 2, "I or II"),                                                       \
+    INT(key ".anderson.depth", at.anderson.depth, 1, DEQ_DEPTH_MAX, "pairs remembered"),                                \
+    ABOVE(key ".anderson.mixing", at.anderson.mixing, 0, 1, "weight of f(z) against z"),                                \
+    REAL(key ".anderson.ridge", at.anderson.ridge, 0, INFINITY, "of the fit, relative"),                                \
+    REAL(key ".anderson.condition", at.anderson.condition, 0, INFINITY, "filter of dependent columns; 0: 1e4"),         \
+    REAL(key ".anderson.safeguard", at.anderson.safeguard, 0, INFINITY,                                                 \
+         "back to the best above this times its residual; 0: never"),                                                   \
+    INT(key ".anderson.restart", at.anderson.restart, 0, MAX_INT, "empty the window every so many steps; 0: never"),    \
+    CHOICE(key ".anderson.fit", at.anderson.fit, fits, "form of the least squares problem"),                            \
+    BOOL(key ".broyden.bad", at.broyden.bad, "least change of the inverse"),                                            \
+    INT(key ".broyden.memory", at.broyden.memory, 1, DEQ_MEMORY_MAX, "updates kept"),                                   \
+    CHOICE(key ".broyden.reduction", at.broyden.reduction, reductions, "when the memory is full"),                      \
+    ABOVE(key ".broyden.gamma", at.broyden.gamma, 0, INFINITY, "initial inverse Jacobian is -gamma I"),                 \
+    BOOL(key ".broyden.line_search", at.broyden.line_search, "Armijo search"),                                          \
+    WITHIN(key ".broyden.armijo", at.broyden.armijo, 0, 0.5, "of the search: sufficient decrease"),                     \
+    WITHIN(key ".broyden.min_step", at.broyden.min_step, 0, 1, "of the search: shortest step tried"),                   \
+    REAL(key ".broyden.safeguard", at.broyden.safeguard, 0, INFINITY,                                                   \
+         "restart above this times the best residual; 0: never"),                                                       \
+    INT(key ".newton_krylov.restart", at.newton_krylov.restart, 1, 1000, "Krylov vectors of a cycle"),                  \
+    INT(key ".newton_krylov.max_products", at.newton_krylov.max_products, 1, MAX_INT, "products for one step"),         \
+    WITHIN(key ".newton_krylov.forcing_max", at.newton_krylov.forcing_max, 0, 1,                                        \
+           "linear systems are solved at least to this"),                                                               \
+    WITHIN(key ".newton_krylov.armijo", at.newton_krylov.armijo, 0, 0.5, "sufficient decrease"),                        \
+    WITHIN(key ".newton_krylov.min_step", at.newton_krylov.min_step, 0, 1, "shortest step tried"),                      \
+    WITHIN(key ".reversible.beta", at.reversible.beta, 0, 1, "weight of f against the older point")
+/* clang-format on */
 
 #define F equilibrium.forward
 #define B equilibrium.adjoint
@@ -279,34 +341,11 @@ const deq_setting deq_settings[] = {
 
     { .key = "solver.start", .help = "where a solve starts", .kind = SETTING_CHOICE, AT(start),
       .choices = starts, .apply = apply_start },
-    CHOICE("solver.method", F.method, methods, "how z* is found"),
-    INT("solver.max_iter", F.max_iter, 0, MAX_INT, "evaluations of f allowed"),
-    REAL("solver.atol", F.atol, 0, INFINITY, "stop at |f(z) - z| <= atol + rtol |f(z)|"),
-    REAL("solver.rtol", F.rtol, 0, INFINITY, "see solver.atol"),
-    REAL("solver.divergence", F.divergence, 0, INFINITY, "diverged above this times the first residual; 0: off"),
-    INT("solver.stagnation_window", F.stagnation_window, 0, MAX_INT, "evaluations without a new best that mean a stall; 0: off"),
-    WITHIN("solver.picard.damping", F.picard.damping, 0, 2, "1: undamped"),
-    INT("solver.anderson.type", F.anderson.type, 1, 2, "I or II"),
-    INT("solver.anderson.depth", F.anderson.depth, 1, DEQ_DEPTH_MAX, "pairs remembered"),
-    ABOVE("solver.anderson.mixing", F.anderson.mixing, 0, 1, "weight of f(z) against z"),
-    REAL("solver.anderson.ridge", F.anderson.ridge, 0, INFINITY, "of the fit, relative"),
-    REAL("solver.anderson.condition", F.anderson.condition, 0, INFINITY, "filter of dependent columns; 0: 1e4"),
-    REAL("solver.anderson.safeguard", F.anderson.safeguard, 0, INFINITY, "back to the best above this times its residual; 0: never"),
-    INT("solver.anderson.restart", F.anderson.restart, 0, MAX_INT, "empty the window every so many steps; 0: never"),
-    CHOICE("solver.anderson.fit", F.anderson.fit, fits, "form of the least squares problem"),
-    BOOL("solver.broyden.bad", F.broyden.bad, "least change of the inverse"),
-    INT("solver.broyden.memory", F.broyden.memory, 1, DEQ_MEMORY_MAX, "updates kept"),
-    CHOICE("solver.broyden.reduction", F.broyden.reduction, reductions, "when the memory is full"),
-    ABOVE("solver.broyden.gamma", F.broyden.gamma, 0, INFINITY, "initial inverse Jacobian is -gamma I"),
-    BOOL("solver.broyden.line_search", F.broyden.line_search, "Armijo search"),
-    REAL("solver.broyden.safeguard", F.broyden.safeguard, 0, INFINITY, "restart above this times the best residual; 0: never"),
+    SOLVER("solver", F, methods, "how z* is found", "evaluations of f allowed", "stop at |f(z) - z| <= atol + rtol |f(z)|"),
     INT("solver.adjoint_broyden.memory", F.adjoint_broyden.memory, 1, DEQ_MEMORY_MAX, "updates kept"),
-    CHOICE("solver.adjoint_broyden.reduction", F.adjoint_broyden.reduction, reductions, "when the memory is full"),
+    CHOICE("solver.adjoint_broyden.reduction", F.adjoint_broyden.reduction, adjoint_reductions, "when the memory is full"),
     ABOVE("solver.adjoint_broyden.gamma", F.adjoint_broyden.gamma, 0, INFINITY, "initial inverse Jacobian is -gamma I"),
-    INT("solver.newton_krylov.restart", F.newton_krylov.restart, 1, 1000, "Krylov vectors of a cycle"),
-    INT("solver.newton_krylov.max_products", F.newton_krylov.max_products, 1, MAX_INT, "products for one step"),
-    WITHIN("solver.newton_krylov.forcing_max", F.newton_krylov.forcing_max, 0, 1, "linear systems are solved at least to this"),
-    WITHIN("solver.reversible.beta", F.reversible.beta, 0, 1, "weight of f against the older point"),
+    INTEGER("solver.history_bytes", history_bytes, 0, "cap of the history's memory, which depth or memory shrink to fit; 0: none"),
 
     CHOICE("gradient.method", equilibrium.gradient, gradients, "how the gradient is computed"),
     INT("gradient.steps", equilibrium.steps, 1, MAX_INT, "phantom: k"),
@@ -320,15 +359,13 @@ const deq_setting deq_settings[] = {
     REAL("gradient.adjoint.rtol", B.rtol, 0, INFINITY, "see gradient.adjoint.atol"),
     INT("gradient.adjoint.restart", B.restart, 1, 1000, "GMRES: vectors of a cycle"),
     WITHIN("gradient.adjoint.damping", B.damping, 0, 2, "Neumann"),
+    ABOVE("gradient.adjoint.divergence", B.divergence, 1, INFINITY, "diverged above this times |w|"),
+    INT("gradient.adjoint.stagnation", B.stagnation, 0, MAX_INT, "BiCGSTAB, CG, Neumann: products without gain that mean a stall; 0: off"),
     BOOL("gradient.adjoint.trust_recurrence", B.trust_recurrence, "believe the residual carried along"),
     BOOL("gradient.adjoint_by_solver", equilibrium.adjoint_by_solver, "IFT: find u as a fixed point instead"),
-    CHOICE("gradient.adjoint_solver.method", S.method, methods, "with it: how"),
-    INT("gradient.adjoint_solver.max_iter", S.max_iter, 0, MAX_INT, "with it: products allowed"),
-    REAL("gradient.adjoint_solver.atol", S.atol, 0, INFINITY, "with it"),
-    REAL("gradient.adjoint_solver.rtol", S.rtol, 0, INFINITY, "with it"),
-    INT("gradient.adjoint_solver.depth", S.anderson.depth, 1, DEQ_DEPTH_MAX, "with it: Anderson's pairs"),
-    INT("gradient.adjoint_solver.memory", S.broyden.memory, 1, DEQ_MEMORY_MAX, "with it: Broyden's updates"),
+    SOLVER("gradient.adjoint_solver", S, adjoint_methods, "with it: how", "with it: products allowed", "stop at |w + u J - u| <= atol + rtol |w + u J|"),
 
+    INT("supervision.count", F.n_states, 1, DEQ_MAX_SUPERVISED, "so many states, evenly spaced, get a loss; 1: the last"),
     INTEGERS("supervision.states", supervised, 1, "evaluations whose states get a loss too, besides the last"),
     INTEGERS("supervision.steps", tails, 1, "damped steps behind each of them; empty: gradient.steps"),
     INT("supervision.gap", gap, 0, MAX_INT, "every gap-th of these steps gets a loss; 0: the last only"),
@@ -341,6 +378,7 @@ const deq_setting deq_settings[] = {
     REAL("penalty.probability", penalty.probability, 0, 1, "of a penalty in a step"),
     INT("penalty.probes", penalty.probes, 1, 1000, "vectors of the estimate"),
     CHOICE("penalty.probe", penalty.probe, probes, "their law"),
+    CHOICE("penalty.form", penalty.form, forms, "how it is differentiated; values and gradients agree"),
     INTEGER("penalty.until", penalty.until, 0, "no penalty from this step on; 0: always"),
     REAL("penalty.increase", penalty.increase, 0, INFINITY, "the weight grows by this ..."),
     INTEGER("penalty.increase_every", penalty.increase_every, 0, "... every so many steps; 0: never"),
@@ -352,9 +390,11 @@ const deq_setting deq_settings[] = {
     BELOW("optimiser.beta2", optimiser.beta2, 0, 1, "Adam family"),
     ABOVE("optimiser.eps", optimiser.eps, 0, INFINITY, "Adam family"),
     REAL("optimiser.weight_decay", optimiser.weight_decay, 0, INFINITY, "lambda"),
+    BOOL("optimiser.decay_vectors", decay_vectors, "weight decay of biases, scales and other vectors too"),
     CHOICE("optimiser.schedule", schedule.law, schedules, "of the learning rate"),
     ABOVE("optimiser.rate", schedule.rate, 0, INFINITY, "learning rate"),
     INTEGER("optimiser.warmup", schedule.warmup, 0, "steps of linear rise"),
+    INTEGER("optimiser.total", schedule.total, 0, "cosine: steps to the last rate, warm-up included; 0: all"),
     REAL("optimiser.final", schedule.final, 0, 1, "cosine: last rate over first"),
     ABOVE("optimiser.factor", schedule.factor, 0, 1, "step: at each milestone"),
     INTEGERS("optimiser.milestones", milestones, 1, "step: steps at which the rate falls"),
@@ -404,6 +444,7 @@ deq_config deq_config_defaults(void)
     c.model.multiscale = deq_multiscale_defaults(c.preset);
     c.equilibrium = deq_equilibrium_defaults();
     c.equilibrium.adjoint.rtol = 1e-3; /* f32 does not reach the default of the library */
+    c.decay_vectors = true;
     c.correction = deq_correction_defaults(DEQ_CORRECTION_EXPONENTIAL);
     c.penalty = (deq_penalty_config){ .probability = 1, .probes = 1 };
     c.optimiser = deq_optimiser_defaults(DEQ_ADAM);

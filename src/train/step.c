@@ -11,6 +11,7 @@
 
 #include <deq/random.h>
 #include <math.h>
+#include <stdio.h>
 #include <string.h>
 
 /* Random streams of a run, apart from those of layers, which are hashes of their names. */
@@ -108,8 +109,10 @@ static deq_status run_program(deq_run *run, model_program *m, const deq_batch *b
     memset(&run->adjoint, 0, sizeof run->adjoint);
     deq_status status = deq_program_run(m->p, DEQ_STAGE_PARAMETER);
     if (status == DEQ_OK) return DEQ_OK;
-    return deq_fail(run->ctx, status, "step %lld: %s", (long long)run->counters.step,
-                    deq_program_error(m->p));
+    char message[DEQ_MESSAGE_BYTES]; /* of the program, else of what it called */
+    const char *error = deq_program_error(m->p);
+    snprintf(message, sizeof message, "%s", *error ? error : deq_last_error(run->ctx));
+    return deq_fail(run->ctx, status, "step %lld: %s", (long long)run->counters.step, message);
 }
 
 static deq_status measure(deq_run *run, const model_program *m, const deq_batch *batch,

@@ -113,6 +113,7 @@ static const struct refusal {
     deq_status status;
     const char *message; /* part of it */
 } refusals[] = {
+    { "model: [1\n", DEQ_ERR_DATA, "a.yaml:1:8: expected a mapping here" },
     { "model:\n  familly: mlp\n", DEQ_ERR_NAME,
       "a.yaml:2:3: unknown key 'model.familly'; did you mean 'model.family'?" },
     { "modell: { family: mlp }\n", DEQ_ERR_NAME, "a.yaml:1:1: unknown key 'modell'" },
@@ -153,6 +154,15 @@ static void what_is_wrong_is_named_with_its_place(void **state)
         if (status != refusals[i].status || !strstr(deq_last_error(ctx), refusals[i].message))
             fail_msg("%s: %s: %s", refusals[i].text, deq_status_text(status), deq_last_error(ctx));
     }
+}
+
+static void settings_are_known_by_their_former_names(void **state)
+{
+    deq_config c;
+    assert_int_equal(parse(&c, *state, "gradient: { adjoint_solver: { memory: 7, depth: 5 } }\n"),
+                     DEQ_OK);
+    assert_int_equal(c.equilibrium.adjoint_solver.broyden.memory, 7);
+    assert_int_equal(c.equilibrium.adjoint_solver.anderson.depth, 5);
 }
 
 static void a_list_that_is_too_long_is_refused(void **state)
@@ -213,6 +223,9 @@ static void settings_without_effect_are_refused(void **state)
         "supervision.states=[3, 2]",
         "supervision.steps=[1, 1]",
         "penalty.increase=0.1",
+        "gradient.method=reversible",
+        "optimiser.total=50",
+        "optimiser.decay_vectors=no",
     };
     for (size_t i = 0; i < sizeof lines / sizeof *lines; i++) {
         deq_config c = deq_config_defaults();
@@ -230,6 +243,7 @@ int main(void)
         cmocka_unit_test(presets_count_before_the_keys_they_set),
         cmocka_unit_test(an_empty_file_changes_nothing),
         cmocka_unit_test(what_is_wrong_is_named_with_its_place),
+        cmocka_unit_test(settings_are_known_by_their_former_names),
         cmocka_unit_test(a_list_that_is_too_long_is_refused),
         cmocka_unit_test(one_setting_can_be_changed),
         cmocka_unit_test(a_change_that_is_refused_changes_nothing),

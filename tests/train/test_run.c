@@ -157,6 +157,7 @@ static void training_reduces_the_loss_and_leaves_a_folder(void **state)
     place *p = *state;
     deq_config c = small_config(p);
     set(p, &c, "training.steps=300");
+    set(p, &c, "training.evaluate_every=100");
     set(p, &c, "model.recurrent.width=16");
     set(p, &c, "solver.max_iter=12");
     set(p, &c, "evaluation.budgets=[4, 12]");

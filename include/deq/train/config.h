@@ -124,6 +124,7 @@ typedef struct deq_penalty_config {
     double probability;     /**< of a penalty in a step */
     int probes;             /**< vectors of the estimate */
     deq_probe probe;        /**< their law */
+    deq_jacobian_form form; /**< how it is differentiated */
     int64_t until;          /**< no penalty from this step on; 0: always */
     double increase;        /**< gamma grows by this ... */
     int64_t increase_every; /**< ... every so many steps; 0: never */
@@ -136,6 +137,7 @@ typedef struct deq_config {
     deq_model_options model;             /**< what learns */
     deq_multiscale_preset preset;        /**< the multiscale options that model.* changes */
     deq_equilibrium_options equilibrium; /**< solver and gradient; but see the next four */
+    int64_t history_bytes;               /**< forward.history_bytes */
     deq_int_list supervised;             /**< forward.state_index */
     deq_int_list tails;                  /**< deq_supervision.steps */
     deq_int_list locations;              /**< deq_supervision.locations */
@@ -145,6 +147,7 @@ typedef struct deq_config {
     bool has_start;                      /**< otherwise where the model says */
     deq_penalty_config penalty;          /**< on the Jacobian */
     deq_optimiser_options optimiser;     /**< how weights move */
+    bool decay_vectors;                  /**< weight decay for tensors of one axis or none too */
     deq_schedule schedule;               /**< of the learning rate; its milestones are the next */
     deq_int_list milestones;             /**< steps at which the rate falls */
     deq_training_config training;        /**< how training goes */
