@@ -163,6 +163,22 @@ static int copy_metadata(deq_archive *out, const deq_archive *in, const argument
     return code;
 }
 
+/* What IN has and no archive holds is said, and is an error where it was asked for. */
+static int note_left_out(const deq_archive *in, const arguments *a, const usage *u)
+{
+    const char *name, *why;
+    for (size_t i = 0; (name = deq_archive_left_out_at(in, i, &why)); i++) {
+        if (argument_count(a, "keep") > 0 && !is_chosen(a, "keep", name, u->keep)) continue;
+        if (is_chosen(a, "drop", name, u->drop)) continue;
+        if (argument_count(a, "keep") > 0) return fail(CLI_DATA, a->path, "%s", why);
+        text_buffer safe = { 0 };
+        put_safe(&safe, why);
+        progress_note(NULL, "deq convert: left out: %s", text_string(&safe));
+        text_free(&safe);
+    }
+    return CLI_OK;
+}
+
 static int fill(deq_archive *out, const deq_archive *in, const arguments *a, const deq_context *ctx)
 {
     const usage u = { flags(a, "keep"), flags(a, "drop"), flags(a, "strip-prefix"),
@@ -170,6 +186,7 @@ static int fill(deq_archive *out, const deq_archive *in, const arguments *a, con
     int code = copy_metadata(out, in, a, ctx);
     for (size_t i = 0; code == CLI_OK && i < deq_archive_count(in); i++)
         code = add_renamed(out, a, ctx, deq_archive_at(in, i), &u);
+    if (code == CLI_OK) code = note_left_out(in, a, &u);
     if (code == CLI_OK) code = check_used(a, "keep", u.keep);
     if (code == CLI_OK) code = check_used(a, "drop", u.drop);
     if (code == CLI_OK) code = check_used(a, "strip-prefix", u.strip);

@@ -116,6 +116,20 @@ static void put_tensors(json_t *into, const deq_archive *archive, bool statistic
     json_put(into, "tensors", rows);
 }
 
+/* What the file has beside them. */
+static void put_left_out(json_t *into, const deq_archive *archive)
+{
+    const char *name, *why;
+    json_t *rows = json_array();
+    for (size_t i = 0; (name = deq_archive_left_out_at(archive, i, &why)); i++) {
+        json_t *row = json_object();
+        json_put(row, "name", json_text(name));
+        json_put(row, "why", json_text(why));
+        json_push(rows, row);
+    }
+    json_put(into, "left_out", rows);
+}
+
 static int describe(json_t *into, const arguments *a, deq_context *ctx, const file_head *head)
 {
     deq_archive *archive;
@@ -123,6 +137,7 @@ static int describe(json_t *into, const arguments *a, deq_context *ctx, const fi
     if (status != DEQ_OK) return fail_status(a, ctx, status);
     json_put(into, "format", json_string(format_name(head)));
     put_tensors(into, archive, argument_flag(a, "statistics"));
+    put_left_out(into, archive);
     deq_archive_free(archive);
     return CLI_OK;
 }

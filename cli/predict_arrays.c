@@ -30,6 +30,8 @@ static double element(const deq_archive_tensor *t, int64_t i)
 static int find_x(use *u, arrays *r, const deq_archive *archive, const char *path)
 {
     r->x = deq_archive_find(archive, "x");
+    const char *why = deq_archive_left_out(archive, "x");
+    if (!r->x && why) return fail(CLI_DATA, u->a->path, "%s", why);
     if (!r->x) return fail_about(CLI_DATA, u->a, path, "has no array 'x'");
     if (r->x->type.shape.rank < 2 || deq_shape_count(&r->x->type.shape) == 0 ||
         r->x->type.dtype == DEQ_BOOL)

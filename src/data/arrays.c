@@ -89,6 +89,8 @@ static deq_status find(array *out, deq_context *ctx, deq_archive *archive, const
     if (!out->place) return DEQ_ERR_NOMEM;
     out->tensor = deq_archive_find(archive, n->name);
     if (out->tensor) return DEQ_OK;
+    const char *why = deq_archive_left_out(archive, n->name);
+    if (why) return deq_fail(ctx, DEQ_ERR_UNSUPPORTED, "%s", why);
     const size_t count = deq_archive_count(archive);
     const char *near = deq_nearest_name(n->name, tensor_name, archive,
                                         count < INT32_MAX ? (int)count : INT32_MAX);

@@ -27,6 +27,8 @@ struct deq_archive {
     struct pair *metadata;
     size_t n_metadata, metadata_capacity;
     deq_index keys;
+    struct pair *left_out; /* names and reasons */
+    size_t n_left_out, left_out_capacity;
 };
 
 deq_status deq_archive_new(deq_archive **out, deq_context *ctx)
@@ -50,6 +52,7 @@ void deq_archive_free(deq_archive *a)
     deq_release(a->ctx, a->blocks, a->block_capacity * sizeof *a->blocks);
     deq_release(a->ctx, a->tensors, a->capacity * sizeof *a->tensors);
     deq_release(a->ctx, a->metadata, a->metadata_capacity * sizeof *a->metadata);
+    deq_release(a->ctx, a->left_out, a->left_out_capacity * sizeof *a->left_out);
     deq_index_free(&a->index);
     deq_index_free(&a->keys);
     deq_arena_free(&a->names);
@@ -249,4 +252,32 @@ const char *deq_archive_metadata_at(const deq_archive *a, size_t i, const char *
     if (i >= a->n_metadata) return NULL;
     if (value) *value = a->metadata[i].value;
     return a->metadata[i].key;
+}
+
+deq_status deq_archive_leave_out(deq_archive *a, const char *name, const char *why)
+{
+    void *list = a->left_out;
+    const char *kept = deq_arena_strdup(&a->names, name);
+    const char *reason = deq_arena_strdup(&a->names, why);
+
+    if (!kept || !reason) return DEQ_ERR_NOMEM;
+    deq_status status = deq_grow(a->ctx, &list, &a->left_out_capacity, a->n_left_out + 1,
+                                 sizeof *a->left_out);
+    a->left_out = list;
+    if (status == DEQ_OK) a->left_out[a->n_left_out++] = (struct pair){ kept, reason };
+    return status;
+}
+
+const char *deq_archive_left_out_at(const deq_archive *a, size_t i, const char **why)
+{
+    if (i >= a->n_left_out) return NULL;
+    if (why) *why = a->left_out[i].value;
+    return a->left_out[i].key;
+}
+
+const char *deq_archive_left_out(const deq_archive *a, const char *name)
+{
+    for (size_t i = 0; i < a->n_left_out; i++)
+        if (strcmp(a->left_out[i].key, name) == 0) return a->left_out[i].value;
+    return NULL;
 }

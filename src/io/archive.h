@@ -16,6 +16,9 @@ deq_status deq_archive_check_type(deq_context *ctx, const char *name, const deq_
 /* The block, from deq_alloc(ctx, bytes), belongs to the archive from now on, also on failure. */
 deq_status deq_archive_take(deq_archive *a, void *block, size_t bytes);
 
+/* Note that the file has something of this name which is no tensor of ours. */
+deq_status deq_archive_leave_out(deq_archive *a, const char *name, const char *why);
+
 /* Take over what a source owns. */
 deq_status deq_archive_take_source(deq_archive *a, deq_source *s);
 

@@ -247,6 +247,14 @@ static deq_status put_fortran(deq_archive *a, const char *name, const header *h,
     return deq_archive_put(a, name, h->element, &h->shape, &rows, 0, h->big_endian, true);
 }
 
+deq_status deq_npy_check(const deq_source *s)
+{
+    header h = { 0 };
+    size_t start;
+
+    return read_header(s, &h, &start);
+}
+
 deq_status deq_npy_decode(deq_archive *a, const char *name, const deq_source *s, bool lent)
 {
     header h = { 0 };

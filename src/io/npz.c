@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* NumPy's .npz: a zip archive whose members NAME.npy are arrays. */
+/* NumPy's .npz: a zip archive whose members NAME.npy are arrays.  Those that hold no numbers are left
+ * out, so that names or labels in words do not hide the numbers beside them. */
 #include "io/npy.h"
 #include "io/zip.h"
 
@@ -19,6 +20,13 @@ static deq_status read_member(deq_archive *a, deq_zip *z, size_t i)
     memcpy(name, member, length - 4);
     name[length - 4] = '\0';
     DEQ_TRY(deq_zip_read(&s, title, z, i));
+    const deq_status status = deq_npy_check(&s);
+    if (status != DEQ_OK) {
+        deq_source_close(&s);
+        return status == DEQ_ERR_UNSUPPORTED
+                   ? deq_archive_leave_out(a, name, deq_last_error(deq_archive_context(a)))
+                   : status;
+    }
     const deq_source view = { .ctx = s.ctx, .name = s.name, .data = s.data, .size = s.size };
     DEQ_TRY(deq_archive_take_source(a, &s));
     return deq_npy_decode(a, name, &view, true);

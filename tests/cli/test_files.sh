@@ -22,6 +22,7 @@ done <<'TABLE'
 fuzz_npy/f4 weights npy
 fuzz_npy/fortran weights npy
 fuzz_npz/two weights npz
+fuzz_npz/strings weights npz
 fuzz_safetensors/three weights safetensors
 fuzz_pytorch/zip weights pytorch
 fuzz_pytorch/legacy weights pytorch, older container
@@ -114,6 +115,21 @@ run 1 convert --force --rename nothing=x "$from" "$scratch/1.npz"
 says "$err" "nothing=x: no tensor is called so (--rename)"
 run 1 convert --force "$scratch/none" "$scratch/1.npz"
 cmp "$scratch/1.npz" "$scratch/kept" || complain "a failure changed the old file"
+
+# Arrays that hold no numbers are left out, and that is said; asked for, they are an error.
+cp "$seeds/fuzz_npz/strings" "$scratch/strings.npz"
+run 0 info --json "$scratch/strings.npz"
+holds count 1
+holds "left_out 0 name" names
+says "$out" "the elements have type '<U3'"
+try 0 convert "$scratch/strings.npz" "$scratch/numbers.npz"
+says "$err" "left out: $scratch/strings.npz: things.npy"
+run 0 convert --quiet --force --keep x "$scratch/strings.npz" "$scratch/numbers.npz"
+run 0 convert --drop names --drop things --force "$scratch/strings.npz" "$scratch/numbers.npz"
+run 3 convert --keep names --force "$scratch/strings.npz" "$scratch/numbers.npz"
+says "$err" "names.npy: byte"
+run 3 data info "$scratch/strings.npz" --inputs names
+says "$err" "names.npy: byte"
 run 0 convert --force "$scratch/2.safetensors" "$scratch/2.safetensors"
 statistics "$scratch/2.safetensors" | cmp - "$scratch/b" || complain "onto itself: changed"
 

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 #include "io/samples.h"
+#include "io/zip.h"
 #include "support/memory.h"
 #include "support/npz.h"
 
@@ -288,6 +289,56 @@ static void damaged_archives_are_refused(void **state)
     deq_context_free(ctx);
 }
 
+/* An archive as NumPy writes it: words, numbers and objects beside each other. */
+static deq_status mixed_part(deq_zip_part *part, void *user, size_t i)
+{
+    static const char *const names[] = { "words.npy", "x.npy", "things.npy" };
+    static const char *const descr[] = { "<U3", "<f4", "|O" };
+    static const float two[] = { 3, 4 };
+    char(*heads)[128] = user;
+
+    memset(heads[i], ' ', 128);
+    memcpy(heads[i], "\x93NUMPY\1\0\x76\0", 10);
+    const int n = snprintf(heads[i] + 10, 118,
+                           "{'descr': '%s', 'fortran_order': False, 'shape': (2,)}", descr[i]);
+    heads[i][10 + n] = ' ';
+    heads[i][127] = '\n';
+    *part = (deq_zip_part){ .head = heads[i], .head_bytes = 128, .body = two, .body_bytes = 8 };
+    snprintf(part->name, sizeof part->name, "%s", names[i]);
+    return DEQ_OK;
+}
+
+static void arrays_of_other_things_are_left_out_and_named(void **state)
+{
+    (void)state;
+    test_memory m = { 0 };
+    deq_context *ctx = test_memory_context(&m, 1);
+    deq_archive *a;
+    char path[256], heads[3][128];
+    const char *why;
+    size_t size;
+
+    assert_int_equal(deq_zip_write(ctx, scratch_path(path, ".npz"), 3, false, mixed_part, heads),
+                     DEQ_OK);
+    if (deq_npz_read(&a, ctx, path) != DEQ_OK) fail_msg("%s", deq_last_error(ctx));
+    assert_int_equal(deq_archive_count(a), 1);
+    assert_true(((const float *)deq_archive_find(a, "x")->data)[1] == 4);
+    assert_string_equal(deq_archive_left_out_at(a, 0, &why), "words");
+    assert_non_null(strstr(why, path));
+    assert_non_null(strstr(why, "words.npy: byte 20: the elements have type '<U3'; known are"));
+    assert_string_equal(deq_archive_left_out_at(a, 1, NULL), "things");
+    assert_null(deq_archive_left_out_at(a, 2, NULL));
+    assert_non_null(strstr(deq_archive_left_out(a, "things"), "'|O'"));
+    assert_null(deq_archive_left_out(a, "x"));
+    deq_archive_free(a);
+    void *data = load_file(path, &size);
+    assert_int_equal(remove(path), 0);
+    check_reader(parse_npz, data, size);
+    free(data);
+    deq_context_free(ctx);
+    assert_memory_clean(&m);
+}
+
 static void equal_archives_give_equal_files(void **state)
 {
     (void)state;
@@ -372,6 +423,7 @@ int main(void)
         cmocka_unit_test(what_is_not_an_array_of_numbers_is_said),
         cmocka_unit_test(what_was_written_is_read_again),
         cmocka_unit_test(damaged_archives_are_refused),
+        cmocka_unit_test(arrays_of_other_things_are_left_out_and_named),
         cmocka_unit_test(equal_archives_give_equal_files),
         cmocka_unit_test(what_cannot_be_read_or_written_is_named),
         cmocka_unit_test(numpys_files_are_read),

@@ -5,7 +5,9 @@
  *
  * Readers of files (safetensors.h, npy.h, pytorch.h) make archives, writers store them.  A reader
  * either gives everything that the file holds or nothing at all; its message names the file, the
- * place, what was found there and what was expected.  Files are never trusted: every size is
+ * place, what was found there and what was expected.  The one exception: arrays of a .npz that are no
+ * numbers (texts, dates, records, Python objects) are left out, and the archive says so
+ * (deq_archive_left_out()).  Files are never trusted: every size is
  * compared with what the file can hold before memory is taken.
  *
  * Files know more element types than values do; they become the next type that holds all their
@@ -130,6 +132,27 @@ DEQ_API const char *deq_archive_metadata(const deq_archive *a, const char *key);
  * @return the key, or NULL when there are not so many.
  */
 DEQ_API const char *deq_archive_metadata_at(const deq_archive *a, size_t i, const char **value);
+
+/**
+ * What the file had and the archive has not, by its place, to list it all.
+ *
+ * @param a   an archive.
+ * @param i   counts from 0.
+ * @param why receives the reason, which names file, member and place, what was found and what was
+ *            expected; NULL is allowed.
+ * @return the name, or NULL when there are not so many.
+ */
+DEQ_API const char *deq_archive_left_out_at(const deq_archive *a, size_t i, const char **why);
+
+/**
+ * Why an array is not in the archive although the file has it.
+ *
+ * @param a    an archive.
+ * @param name any string.
+ * @return the reason, valid as long as the archive; NULL if the file had nothing of that name that
+ *         was left out.
+ */
+DEQ_API const char *deq_archive_left_out(const deq_archive *a, const char *name);
 
 /**
  * Read a file of weights of any kind that we know, told by its first bytes: safetensors, .npy,

@@ -5,7 +5,8 @@
  *
  * Formats 1.0 to 3.0, both orders of bytes, C and Fortran order; bool, integers, f16, f32 and f64.
  * What the elements become is said in archive.h.  Complex numbers, strings, dates, records and
- * Python objects are DEQ_ERR_UNSUPPORTED: nothing in a file is ever executed.
+ * Python objects are DEQ_ERR_UNSUPPORTED in a .npy, and left out of a .npz beside the arrays that can
+ * be read: nothing in a file is ever executed.
  */
 #ifndef DEQ_IO_NPY_H
 #define DEQ_IO_NPY_H
@@ -56,7 +57,7 @@ DEQ_API deq_status deq_npy_write(deq_context *ctx, const char *path, deq_type ty
 
 /**
  * Read a .npz file.  Every member must be an array; the tensors are called as the members, without
- * ".npy".
+ * ".npy".  Arrays of other things than numbers are left out: deq_archive_left_out().
  *
  * @param out  receives the archive; free with deq_archive_free().  NULL on failure.
  * @param ctx  supplies memory; must outlive the archive.
