@@ -11,6 +11,8 @@
  */
 #include "vote/lattice.h"
 
+#include "vote/kernel.h"
+
 #include <float.h>
 #include <math.h>
 #include <string.h>
@@ -21,82 +23,71 @@ enum { DIRECT_LENGTH = 512 };
 
 /* Transforms ----------------------------------------------------------------------------------- */
 
-typedef struct complex_number {
-    double re, im;
-} complex_number;
-
-/* roots[k] = e^{-2 pi i k / length}, k < length / 2: serves every shorter power of two too. */
+/* Arrays of `length` numbers; the roots are those of kernel.h, and serve every shorter power of two. */
 typedef struct transforms {
     deq_context *ctx;
-    complex_number *roots, *z;
-    size_t length, capacity;
+    const deq_vote_kernels *kernels;
+    double *roots_re, *roots_im, *re, *im;
+    size_t length;
     int64_t n;
     const int64_t *steps;
     const double *q;
     double cut;
 } transforms;
 
+static void release(transforms *t)
+{
+    double **const arrays[] = { &t->roots_re, &t->roots_im, &t->re, &t->im };
+
+    for (int i = 0; i < 4; i++) {
+        deq_release(t->ctx, *arrays[i], t->length * sizeof(double));
+        *arrays[i] = NULL;
+    }
+    t->length = 0;
+}
+
 static deq_status prepare(transforms *t, size_t length)
 {
     if (length <= t->length) return DEQ_OK;
-    deq_release(t->ctx, t->roots, t->capacity / 2 * sizeof *t->roots);
-    deq_release(t->ctx, t->z, t->capacity * sizeof *t->z);
-    t->length = 0;
-    t->capacity = length;
-    t->roots = deq_alloc_array(t->ctx, length / 2, sizeof *t->roots);
-    t->z = deq_alloc_array(t->ctx, length, sizeof *t->z);
-    if (!t->roots || !t->z) return DEQ_ERR_NOMEM;
-    for (size_t k = 0; k < length / 2; k++) {
-        double angle = -2 * pi * (double)k / (double)length;
-        t->roots[k] = (complex_number){ cos(angle), sin(angle) };
-    }
+    release(t);
     t->length = length;
+    t->roots_re = deq_alloc_array(t->ctx, length, sizeof(double));
+    t->roots_im = deq_alloc_array(t->ctx, length, sizeof(double));
+    t->re = deq_alloc_array(t->ctx, length, sizeof(double));
+    t->im = deq_alloc_array(t->ctx, length, sizeof(double));
+    if (!t->roots_re || !t->roots_im || !t->re || !t->im) return DEQ_ERR_NOMEM;
+    const size_t half = length / 2;
+    for (size_t k = 0; k < half; k++) {
+        double angle = -pi * (double)k / (double)half;
+        t->roots_re[half + k] = cos(angle);
+        t->roots_im[half + k] = sin(angle);
+    }
+    for (size_t k = half - 1; k > 0; k--) { /* every other one of the next longer */
+        t->roots_re[k] = t->roots_re[2 * k];
+        t->roots_im[k] = t->roots_im[2 * k];
+    }
     return DEQ_OK;
 }
 
-static void reverse_bits(complex_number *z, size_t m)
+/* (1) for the frequencies at places k and l, which are each other's negatives. */
+static void multiply_pair(transforms *t, size_t k, size_t l)
 {
-    for (size_t i = 1, j = 0; i < m; i++) {
-        size_t bit = m >> 1;
-        for (; j & bit; bit >>= 1) j ^= bit;
-        j ^= bit;
-        if (i >= j) continue;
-        complex_number swap = z[i];
-        z[i] = z[j];
-        z[j] = swap;
-    }
+    const double a = t->re[k], b = t->im[k], c = t->re[l], d = t->im[l];
+    const double re = (a * a - b * b) - (c * c - d * d), im = 2 * (a * b + c * d);
+
+    t->re[k] = im / 4; /* u^2 - conj(v)^2 over 4 i, and its conjugate at l */
+    t->im[k] = -re / 4;
+    t->re[l] = im / 4;
+    t->im[l] = re / 4;
 }
 
-/* In place; sign -1 of the inverse by exchanging the roles of re and im outside. */
-static void transform(const transforms *t, complex_number *z, size_t m)
+/* In the order of reversed bits the negative of place k, 2^j <= k < 2^{j+1}, is 3 * 2^j - 1 - k. */
+static void multiply_spectra(transforms *t, size_t m)
 {
-    reverse_bits(z, m);
-    for (size_t half = 1; half < m; half *= 2) {
-        size_t stride = t->length / (2 * half);
-        for (size_t at = 0; at < m; at += 2 * half) {
-            for (size_t k = 0; k < half; k++) {
-                complex_number r = t->roots[k * stride], b = z[at + half + k], a = z[at + k];
-                complex_number rb = { r.re * b.re - r.im * b.im, r.re * b.im + r.im * b.re };
-                z[at + k] = (complex_number){ a.re + rb.re, a.im + rb.im };
-                z[at + half + k] = (complex_number){ a.re - rb.re, a.im - rb.im };
-            }
-        }
-    }
-}
-
-/* (1), and exchanged so that a forward transform inverts it. */
-static void multiply_spectra(complex_number *z, size_t m)
-{
-    for (size_t k = 0; k <= m / 2; k++) {
-        size_t l = (m - k) % m;
-        complex_number u = z[k], v = z[l];
-        /* u^2 - conj(v)^2 over 4 i, and its conjugate at l */
-        double re = (u.re * u.re - u.im * u.im) - (v.re * v.re - v.im * v.im);
-        double im = 2 * (u.re * u.im + v.re * v.im);
-        complex_number c = { im / 4, -re / 4 };
-        z[k] = (complex_number){ c.im, c.re };
-        z[l] = (complex_number){ -c.im, c.re };
-    }
+    multiply_pair(t, 0, 0);
+    if (m > 1) multiply_pair(t, 1, 1);
+    for (size_t block = 2; block < m; block *= 2)
+        for (size_t k = block; k < block + block / 2; k++) multiply_pair(t, k, 3 * block - 1 - k);
 }
 
 static double norm(const deq_vote_law *a)
@@ -138,14 +129,15 @@ static deq_status product(deq_vote_law *law, transforms *t, const deq_vote_law *
     DEQ_TRY(prepare(t, m));
     DEQ_TRY(law_new(law, t->ctx, length));
     double norm_a = norm(a), norm_b = norm(b);
-    memset(t->z, 0, m * sizeof *t->z);
-    for (size_t k = 0; k < a->length; k++) t->z[k].re = a->values[k] / norm_a;
-    for (size_t k = 0; k < b->length; k++) t->z[k].im = b->values[k] / norm_b;
-    transform(t, t->z, m);
-    multiply_spectra(t->z, m);
-    transform(t, t->z, m);
+    memset(t->re, 0, m * sizeof *t->re);
+    memset(t->im, 0, m * sizeof *t->im);
+    for (size_t k = 0; k < a->length; k++) t->re[k] = a->values[k] / norm_a;
+    for (size_t k = 0; k < b->length; k++) t->im[k] = b->values[k] / norm_b;
+    t->kernels->forward(t->re, t->im, t->roots_re, t->roots_im, m);
+    multiply_spectra(t, m);
+    t->kernels->backward(t->im, t->re, t->roots_re, t->roots_im, m);
     double back = norm_a * norm_b / (double)m;
-    for (size_t k = 0; k < length; k++) law->values[k] = fmax(0, t->z[k].im * back);
+    for (size_t k = 0; k < length; k++) law->values[k] = fmax(0, t->re[k] * back);
     law->first = a->first + b->first;
     double element = 2 * 24 * (DBL_EPSILON / 2) * log2_m * norm_a * norm_b;
     law->lost = a->lost + b->lost + element * (double)length;
@@ -188,10 +180,13 @@ static deq_status of_range(deq_vote_law *law, transforms *t, int64_t i, int64_t 
 deq_status deq_vote_fft_law(deq_vote_law *law, deq_context *ctx, int64_t n, const int64_t *steps,
                             const double *q, double cut)
 {
-    transforms t = { .ctx = ctx, .n = n, .steps = steps, .q = q };
+    transforms t = { .ctx = ctx,
+                     .kernels = deq_vote_kernels_for(deq_context_isa(ctx)),
+                     .n = n,
+                     .steps = steps,
+                     .q = q };
     t.cut = cut / (2 * (double)(n > 0 ? n : 1));
     deq_status status = of_range(law, &t, 0, n);
-    deq_release(ctx, t.roots, t.capacity / 2 * sizeof *t.roots);
-    deq_release(ctx, t.z, t.capacity * sizeof *t.z);
+    release(&t);
     return status;
 }

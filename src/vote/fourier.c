@@ -34,15 +34,9 @@
 #include <math.h>
 
 static const double two_pi = 6.28318530717958647693;
-static const double beyond = 1e-17; /* probability outside the period */
-enum {
-    FIRST_NODES = 4096,
-    GROW_BY = 8,
-    CHUNK_BLOCKS = 16,
-    CHECK_EVERY = 8,
-    LANES = 8,
-    NODE_WORK = 40
-};
+static const double beyond = 1e-17;  /* probability outside the period */
+static const double nothing = 1e-40; /* of |phi|^2 */
+enum { FIRST_NODES = 4096, GROW_BY = 8, CHUNK_BLOCKS = 8, CHECK_EVERY = 8, NODE_WORK = 40 };
 static const double max_nodes = 0x1p27;
 
 void deq_vote_turn(double *cosine, double *sine, double k, double t)
@@ -59,34 +53,13 @@ double deq_vote_vaaler(double u)
     return angle * (1 - u) * cos(angle) / sin(angle) + u;
 }
 
-/* Multiply the nodes by one source's factors: eight nodes side by side, turned by eight steps. */
-static void multiply(deq_vote_nodes *nodes, double t, double bias, int64_t first)
+void deq_vote_steps_of(deq_vote_steps *steps, const double *turns, int64_t n)
 {
-    double c[LANES], s[LANES], step_c, step_s;
-    deq_vote_turn(&c[0], &s[0], (double)first, t);
-    deq_vote_turn(&step_c, &step_s, 1, t);
-    for (int l = 1; l < LANES; l++) {
-        c[l] = c[l - 1] * step_c - s[l - 1] * step_s;
-        s[l] = s[l - 1] * step_c + c[l - 1] * step_s;
+    for (int64_t i = 0; i < n; i++) {
+        for (int l = 0; l < DEQ_VOTE_LANES; l++)
+            deq_vote_turn(&steps[i].c[l], &steps[i].s[l], l, turns[i]);
+        deq_vote_turn(&steps[i].step_c, &steps[i].step_s, DEQ_VOTE_LANES, turns[i]);
     }
-    deq_vote_turn(&step_c, &step_s, LANES, t);
-    for (int k = 0; k < DEQ_VOTE_NODES; k += LANES) {
-        for (int l = 0; l < LANES; l++) {
-            double re = nodes->re[k + l], im = nodes->im[k + l], b = bias * s[l], turned = c[l];
-            nodes->re[k + l] = re * turned - im * b;
-            nodes->im[k + l] = re * b + im * turned;
-            c[l] = turned * step_c - s[l] * step_s;
-            s[l] = s[l] * step_c + turned * step_s;
-        }
-    }
-}
-
-static bool are_nothing(const deq_vote_nodes *nodes)
-{
-    double most = 0;
-    for (int k = 0; k < DEQ_VOTE_NODES; k++)
-        most = fmax(most, nodes->re[k] * nodes->re[k] + nodes->im[k] * nodes->im[k]);
-    return most < 1e-40;
 }
 
 int64_t deq_vote_fourier_block(deq_vote_nodes *nodes, const deq_vote_terms *terms, int64_t start,
@@ -97,8 +70,11 @@ int64_t deq_vote_fourier_block(deq_vote_nodes *nodes, const deq_vote_terms *term
         nodes->im[k] = 0;
     }
     for (int64_t i = start; i < terms->n; i++) {
-        multiply(nodes, terms->turns[i], terms->bias[i], first);
-        if ((i - start) % CHECK_EVERY != CHECK_EVERY - 1 || !are_nothing(nodes)) continue;
+        double c, s;
+        deq_vote_turn(&c, &s, (double)first, terms->turns[i]);
+        terms->kernels->turn(nodes->re, nodes->im, &terms->steps[i], terms->bias[i], c, s);
+        if ((i - start) % CHECK_EVERY != CHECK_EVERY - 1) continue;
+        if (terms->kernels->largest(nodes->re, nodes->im) >= nothing) continue;
         for (int k = 0; k < DEQ_VOTE_NODES; k++) nodes->re[k] = nodes->im[k] = 0;
         return i + 1 - start;
     }
@@ -211,17 +187,21 @@ deq_status deq_vote_tail_fourier(deq_vote_tail *out, deq_context *ctx, const deq
     size_t n = (size_t)sum->n;
     double *turns = deq_alloc_array(ctx, n, sizeof *turns);
     double *bias = deq_alloc_array(ctx, n, sizeof *bias);
-    deq_status status = turns && bias ? DEQ_OK : DEQ_ERR_NOMEM;
+    deq_vote_steps *steps = deq_alloc_array(ctx, n, sizeof *steps);
+    deq_status status = turns && bias && steps ? DEQ_OK : DEQ_ERR_NOMEM;
     if (status == DEQ_OK) {
         for (size_t i = 0; i < n; i++) {
             double w = sum->w[i], q = sum->q[i], r = sum->r[i];
             turns[i] = w / p.period;
             bias[i] = deq_vote_tilted(w, q, r, tilt.a) - deq_vote_tilted(w, r, q, -tilt.a);
         }
-        p.terms = (deq_vote_terms){ sum->n, turns, bias };
+        deq_vote_steps_of(steps, turns, sum->n);
+        p.terms = (deq_vote_terms){ sum->n, turns, bias, steps,
+                                    deq_vote_kernels_for(deq_context_isa(ctx)) };
         status = solve(out, ctx, sum, &p, &tilt, options);
     }
     deq_release(ctx, turns, n * sizeof *turns);
     deq_release(ctx, bias, n * sizeof *bias);
+    deq_release(ctx, steps, n * sizeof *steps);
     return status;
 }

@@ -21,6 +21,7 @@
  */
 #include "vote/lattice.h"
 
+#include "vote/kernel.h"
 #include "vote/special.h"
 
 #include <float.h>
@@ -114,6 +115,7 @@ static void trim(deq_vote_law *law, size_t *start, double cut)
 static deq_status convolve(deq_vote_law *law, deq_context *ctx, const lattice *l, int64_t n,
                            double cut)
 {
+    const deq_vote_kernels *kernels = deq_vote_kernels_for(deq_context_isa(ctx));
     double *other = NULL;
     size_t other_capacity = 0, start = 0;
     deq_status status = reserve(ctx, &law->values, &law->capacity, 1);
@@ -127,10 +129,7 @@ static deq_status convolve(deq_vote_law *law, deq_context *ctx, const lattice *l
         status = reserve(ctx, &other, &other_capacity, length);
         if (status != DEQ_OK) break;
         const double *f = law->values + start;
-        double q = l->q[i], r = 1 - q;
-        memset(other + law->length, 0, step * sizeof *other);
-        for (size_t k = 0; k < law->length; k++) other[k] = r * f[k];
-        for (size_t k = 0; k < law->length; k++) other[k + step] += q * f[k];
+        kernels->convolve(other, f, law->length, step, l->q[i]);
         double *swap = law->values;
         size_t swap_capacity = law->capacity;
         law->values = other;
@@ -189,31 +188,59 @@ static double exact_value_of(const deq_vote_law *law, const lattice *l, double x
     return deq_vote_total_value(sum);
 }
 
-/* (3) for one rho. */
-static void enclose(double *low, double *high, const deq_vote_law *law, const lattice *l, double x,
-                    double a, double rho, double delta)
+/* (3) for several rho at once.  Of the law with y < -rho and with y <= rho, and e^{a y} over the former. */
+typedef struct enclosure {
+    double rho, delta;
+    double scaled, below, within;
+} enclosure;
+
+enum { MOST_ENCLOSURES = 17 };
+
+/* All sums in one walk; rho rises from first to last. */
+static void sum_enclosures(enclosure *e, int n, const deq_vote_law *law, const lattice *l, double x,
+                           double a)
 {
-    deq_vote_total least = { 0, 0 }, most = { 0, 0 };
-    for (size_t k = 0; k < law->length; k++) {
-        double y = l->h * (double)(2 * (law->first + (int64_t)k) - l->total) + l->mean_d - x;
-        if (y - rho > 0) break;
-        deq_vote_total_add(&most, law->values[k] * exp(a * fmin(y + rho, 0)));
-        if (y + rho < 0) deq_vote_total_add(&least, law->values[k] * exp(a * (y - rho)));
+    deq_vote_total scaled = { 0, 0 }, all = { 0, 0 };
+    int lower = n - 1,
+        upper = 0; /* the next borders to meet: -rho of `lower`, then rho of `upper` */
+
+    for (size_t k = 0; k < law->length && upper < n; k++) {
+        const double y = l->h * (double)(2 * (law->first + (int64_t)k) - l->total) + l->mean_d - x;
+        for (; lower >= 0 && y + e[lower].rho >= 0; lower--) {
+            e[lower].scaled = deq_vote_total_value(scaled);
+            e[lower].below = deq_vote_total_value(all);
+        }
+        for (; upper < n && y - e[upper].rho > 0; upper++)
+            e[upper].within = deq_vote_total_value(all);
+        if (lower >= 0) deq_vote_total_add(&scaled, law->values[k] * exp(a * y));
+        deq_vote_total_add(&all, law->values[k]);
     }
-    *low = fmax(*low, deq_vote_total_value(least) - delta);
-    *high = fmin(*high, deq_vote_total_value(most) + delta);
+    for (; lower >= 0; lower--) {
+        e[lower].scaled = deq_vote_total_value(scaled);
+        e[lower].below = deq_vote_total_value(all);
+    }
+    for (; upper < n; upper++) e[upper].within = deq_vote_total_value(all);
 }
 
 static void interval_of(double *low, double *high, const deq_vote_law *law, const lattice *l,
                         double x, double a, double tie)
 {
+    enclosure e[MOST_ENCLOSURES];
+    int n = 0;
+
+    for (int digits = 2; digits < 18; digits++) {
+        const double delta = pow(10, -digits), rho = sqrt(-2 * log(delta / 2) * l->sum_d2);
+        if (rho < l->sum_d) e[n++] = (enclosure){ .rho = rho + tie, .delta = delta };
+    }
+    e[n++] = (enclosure){ .rho = l->sum_d + tie };
+    sum_enclosures(e, n, law, l, x, a);
     *low = 0;
     *high = 1;
-    enclose(low, high, law, l, x, a, l->sum_d + tie, 0);
-    for (int digits = 2; digits < 18; digits++) {
-        double delta = pow(10, -digits);
-        double rho = sqrt(-2 * log(delta / 2) * l->sum_d2);
-        if (rho < l->sum_d) enclose(low, high, law, l, x, a, rho + tie, delta);
+    for (int i = 0; i < n; i++) {
+        const double grown = exp(a * e[i].rho),
+                     most = grown * e[i].scaled + e[i].within - e[i].below;
+        *low = fmax(*low, e[i].scaled / grown - e[i].delta);
+        *high = fmin(*high, most + e[i].delta);
     }
 }
 
@@ -240,7 +267,8 @@ static deq_status try_step(scaled *out, double *cells, deq_context *ctx, lattice
             out->value = value_of(&law, l, x, tilt->a);
         }
         double rounding = DBL_EPSILON * (4 * (double)sum->n + 8 + fabs(tilt->log_scale));
-        double astray = law.lost + DBL_EPSILON * (double)sum->n; /* q and 1 - q are rounded */
+        /* q and 1 - q are rounded, and so are sums of the law */
+        double astray = law.lost + DBL_EPSILON * ((double)sum->n + 8);
         out->low = (out->low - astray) * (1 - rounding);
         out->high = (out->high + astray) * (1 + rounding);
         *cells = (double)law.length;

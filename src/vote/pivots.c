@@ -21,7 +21,7 @@
 
 static const double pi = 3.14159265358979323846;
 static const double beyond = 1e-15, nothing = 1e-13;
-enum { FIRST_NODES = 4096, GROW_BY = 8, LANES = 8 };
+enum { FIRST_NODES = 4096, GROW_BY = 8 };
 static const double max_nodes = 0x1p22;
 
 typedef struct problem {
@@ -34,28 +34,10 @@ typedef struct problem {
     unsigned char *matters;
 } problem;
 
-/* Squares of the product of all factors but the smallest, and of the smallest, of 64 nodes. */
+/* Squares of the product of all factors but the smallest, and of the smallest, of a block of nodes. */
 typedef struct strengths {
     double product[DEQ_VOTE_NODES], least[DEQ_VOTE_NODES];
 } strengths;
-
-/* Eight nodes side by side, turned by eight steps, as in fourier.c. */
-static void weaken(strengths *v, double t, double bias, int64_t first)
-{
-    double c[LANES], s[LANES], step_c, step_s;
-    for (int l = 0; l < LANES; l++) deq_vote_turn(&c[l], &s[l], (double)(first + l), t);
-    deq_vote_turn(&step_c, &step_s, LANES, t);
-    for (int k = 0; k < DEQ_VOTE_NODES; k += LANES) {
-        for (int l = 0; l < LANES; l++) {
-            double b = bias * s[l], turned = c[l], square = turned * turned + b * b;
-            double least = v->least[k + l];
-            v->product[k + l] *= square < least ? least : square;
-            v->least[k + l] = square < least ? square : least;
-            c[l] = turned * step_c - s[l] * step_s;
-            s[l] = s[l] * step_c + turned * step_s;
-        }
-    }
-}
 
 static double strongest(const strengths *v)
 {
@@ -64,13 +46,15 @@ static double strongest(const strengths *v)
     return most;
 }
 
-/* Which of the nodes first .. first + 63 have any phi_{-i,k} that is more than nothing. */
+/* Which of the nodes first .. first + NODES - 1 have any phi_{-i,k} that is more than nothing. */
 static void find_block(unsigned char *matters, const problem *p, int64_t first)
 {
     strengths v;
     for (int k = 0; k < DEQ_VOTE_NODES; k++) v.product[k] = v.least[k] = 1;
     for (int64_t i = 0; i < p->terms.n; i++) {
-        weaken(&v, p->terms.turns[i], p->terms.bias[i], first);
+        double c, s;
+        deq_vote_turn(&c, &s, (double)first, p->terms.turns[i]);
+        p->terms.kernels->weaken(v.product, v.least, &p->terms.steps[i], p->terms.bias[i], c, s);
         if (i % 8 == 7 && strongest(&v) < nothing * nothing) break;
     }
     for (int k = 0; k < DEQ_VOTE_NODES; k++) matters[k] = v.product[k] >= nothing * nothing;
@@ -174,8 +158,9 @@ deq_status deq_vote_fourier_pivots(double *pivots, double *band, deq_context *ct
     problem p = { .x = x };
     p.period = 2.0001 * (deq_vote_tilt_reach(sum, x, &none, beyond) + 2 * w_max);
     double *memory = deq_alloc_array(ctx, 7 * n + 2, sizeof *memory);
+    deq_vote_steps *steps = deq_alloc_array(ctx, n, sizeof *steps);
     p.matters = deq_alloc(ctx, (size_t)max_nodes);
-    deq_status status = memory && p.matters ? DEQ_OK : DEQ_ERR_NOMEM;
+    deq_status status = memory && steps && p.matters ? DEQ_OK : DEQ_ERR_NOMEM;
     if (status == DEQ_OK) {
         double *turns = memory, *bias = memory + n;
         p.band = memory + 2 * n;
@@ -185,10 +170,13 @@ deq_status deq_vote_fourier_pivots(double *pivots, double *band, deq_context *ct
             turns[i] = sum->w[i] / p.period;
             bias[i] = sum->q[i] - sum->r[i];
         }
-        p.terms = (deq_vote_terms){ sum->n, turns, bias };
+        deq_vote_steps_of(steps, turns, sum->n);
+        p.terms = (deq_vote_terms){ sum->n, turns, bias, steps,
+                                    deq_vote_kernels_for(deq_context_isa(ctx)) };
         solve(pivots, band, &p, sum, options, deq_context_threads(ctx));
     }
     deq_release(ctx, memory, (7 * n + 2) * sizeof *memory);
+    deq_release(ctx, steps, n * sizeof *steps);
     deq_release(ctx, p.matters, (size_t)max_nodes);
     return status;
 }

@@ -515,9 +515,41 @@ static void every_allocation_may_fail(void **state)
         }
 }
 
+/* Intervals certify the same number whatever the instructions. */
+static void instruction_sets_agree_within_their_bounds(void **state)
+{
+    (void)state;
+    static const deq_vote_correctness_method methods[] = { DEQ_VOTE_CORRECTNESS_LATTICE,
+                                                           DEQ_VOTE_CORRECTNESS_FFT,
+                                                           DEQ_VOTE_CORRECTNESS_FOURIER };
+    double p[61];
+
+    for (int i = 0; i < 61; i++) p[i] = 0.52 + 0.23 * fmod(0.6180339887498949 * i, 1);
+    for (int m = 0; m < 3; m++) {
+        double low = 0, high = 1;
+        for (deq_isa isa = DEQ_ISA_BASELINE; isa <= deq_context_isa(ctx); isa++) {
+            deq_context_options o = deq_context_defaults();
+            deq_context *limited;
+            deq_vote_correctness_result r;
+            deq_vote_correctness_options options = deq_vote_correctness_defaults();
+            o.isa = isa;
+            options.method = methods[m];
+            options.effort = 1e8;
+            assert_int_equal(deq_context_new(&limited, &o), DEQ_OK);
+            assert_int_equal(deq_vote_correctness(&r, limited, 61, p, p, &options), DEQ_OK);
+            assert_true(r.error_high - r.error_low < 0.05 * r.error);
+            low = fmax(low, r.error_low);
+            high = fmin(high, r.error_high);
+            deq_context_free(limited);
+        }
+        assert_true(low <= high);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(instruction_sets_agree_within_their_bounds),
         cmocka_unit_test(a_strong_source_dictates),
         cmocka_unit_test(a_reversed_vote_counts),
         cmocka_unit_test(five_sources_are_right_in_912_of_1000),
