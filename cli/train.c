@@ -79,6 +79,9 @@ static bool show(void *user, const deq_run_progress *p)
     if (p->seconds_left >= 0) format_time(left, sizeof left, p->seconds_left);
     if (p->evaluation)
         note_evaluation(s, p);
+    else if (p->test_total > 0)
+        progress_update(&s->bar, p->step, "testing: %lld of %lld examples", (long long)p->tested,
+                        (long long)p->test_total);
     else
         progress_update(&s->bar, p->step,
                         "loss %.4f  right %.0f %%  %s %.1f  residual %.1e  %.0f/s  %s left",

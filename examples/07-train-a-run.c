@@ -73,7 +73,8 @@ static deq_config configure(void)
 static bool show(void *user, const deq_run_progress *p)
 {
     (void)user;
-    if (!p->evaluation && p->step % (STEPS / 2) == 0)
+    bool training = !p->evaluation && p->test_total == 0;
+    if (training && p->step % (STEPS / 2) == 0)
         printf("step %3lld  loss %.2f  %3.0f %% of the batch right\n", (long long)p->step, p->loss,
                100 * p->accuracy);
     return true; /* false would save and stop */

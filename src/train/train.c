@@ -154,8 +154,8 @@ static deq_status take_steps(deq_run_end *end, deq_run *run, listener *l)
 static bool go_on(void *user, int64_t done, int64_t total)
 {
     listener *l = user;
-    (void)done;
-    (void)total;
+    l->last.tested = done;
+    l->last.test_total = total;
     if (l->call && !l->stop && !l->call(l->user, &l->last)) l->stop = true;
     return !l->stop;
 }

@@ -60,11 +60,13 @@ typedef struct deq_run_progress {
     double seconds_left;        /**< estimate; negative while unknown */
     bool pretraining;           /**< whether the step was an unrolled one */
     const deq_evaluation *evaluation; /**< NULL unless the model was just evaluated */
-    bool validation; /**< whether that was on data.validation; otherwise on the test set */
+    bool validation;    /**< whether that was on data.validation; otherwise on the test set */
+    int64_t tested;     /**< after the last step: examples of the present test that are done */
+    int64_t test_total; /**< of so many; 0 while training */
 } deq_run_progress;
 
-/** Returns false to stop after saving.  While the model is evaluated at the end it is asked again, with
- *  the numbers of the last step. */
+/** Returns false to stop after saving.  During the tests at the end it is called again, with test_total > 0
+ *  and the numbers of the last step. */
 typedef bool deq_run_progress_fn(void *user, const deq_run_progress *progress);
 
 /**
