@@ -75,8 +75,10 @@ deq_status deq_lower_step(deq_lowering *l, const deq_step *step)
     deq_step s = *step;
     s.reads = deq_arena_copy(&p->memory, step->reads, (size_t)step->n_reads * sizeof(int));
     s.writes = deq_arena_copy(&p->memory, step->writes, (size_t)step->n_writes * sizeof(int));
+    s.overwrites = deq_arena_copy(&p->memory, step->overwrites,
+                                  (size_t)step->n_overwrites * sizeof *step->overwrites);
     s.group = l->group_index;
-    if (status != DEQ_OK || !s.reads || !s.writes) {
+    if (status != DEQ_OK || !s.reads || !s.writes || !s.overwrites) {
         if (step->release) step->release(step->self);
         return DEQ_ERR_NOMEM;
     }

@@ -20,6 +20,12 @@
  * numbers, never pointers.  Returns DEQ_OK or a status with `message` (DEQ_MESSAGE_BYTES) set. */
 typedef deq_status deq_step_fn(void *self, void *const *slot, char *message);
 
+/* The step reads every element of slot `read` before, or when, it writes the same element of `write`:
+ * the two may be one place if nobody reads the old content later. */
+typedef struct deq_overwrite {
+    int read, write;
+} deq_overwrite;
+
 typedef struct deq_step {
     deq_step_fn *run;
     void *self;
@@ -30,8 +36,10 @@ typedef struct deq_step {
     deq_stage stage;
     int n_reads, n_writes;
     const int *reads, *writes; /* slots, scratch included among the writes */
-    const char *kernel;        /* "onednn convolution", "fused", "reference": for describe */
-    int group;                 /* the group it computes, -1 for reorders and copies */
+    const deq_overwrite *overwrites;
+    int n_overwrites;
+    const char *kernel; /* "onednn convolution", "fused", "reference": for describe */
+    int group;          /* the group it computes, -1 for reorders and copies */
     double flops, bytes;
 } deq_step;
 
@@ -118,7 +126,7 @@ int deq_lower_slot(deq_lowering *l, size_t bytes, deq_stage stage);
 int deq_lower_read(deq_lowering *l, deq_value v, deq_layout layout, deq_status *status);
 /* Where to write a value that the group produces, in the layout chosen for it. */
 int deq_lower_write(deq_lowering *l, deq_value v, deq_status *status);
-/* Append a step to its stage. reads/writes are copied. */
+/* Append a step to its stage. reads, writes and overwrites are copied. */
 deq_status deq_lower_step(deq_lowering *l, const deq_step *step);
 /* Steps with the reference kernels, one a node. */
 deq_status deq_lower_reference(deq_lowering *l, const deq_group *group);

@@ -10,6 +10,9 @@
  *                                               again and again, or if it is an output,
  *     always                                    if it is an input or a constant.
  *
+ * A step that may write over what it reads does so if it is the last to read it: then both slots are
+ * one place, which lives from the first write of the one to the end of the other.
+ *
  * Placement is greedy: largest first, each at the lowest offset that is free over its lifetime.
  *
  * A program within a program has two blocks: its arena, for constants and whatever its parameter stage
@@ -21,6 +24,8 @@
 
 typedef struct lifetime {
     int slot;
+    int place;  /* the slot whose place this one takes over; its own number: none */
+    bool taken; /* another has taken over its place */
     size_t bytes;
     int first, last; /* inclusive */
 } lifetime;
@@ -36,7 +41,7 @@ static void extend(const deq_program *p, lifetime *life, int slot, int time, deq
 {
     lifetime *t = &life[slot];
     const deq_slot *s = &p->slots[slot];
-    if (t->last < 0) *t = (lifetime){ slot, t->bytes, time, time };
+    if (t->last < 0) t->first = t->last = time;
     if (time < t->first) t->first = time;
     if (time > t->last) t->last = time;
     if (stage > s->stage || s->output) t->last = FOREVER;
@@ -47,7 +52,10 @@ static void find_lifetimes(const deq_program *p, lifetime *life)
     for (size_t i = 0; i < p->n_slots; i++) {
         const deq_slot *s = &p->slots[i];
         bool always = s->kind == DEQ_SLOT_KEPT;
-        life[i] = (lifetime){ (int)i, round_up(s->bytes), 0, always ? FOREVER : -1 };
+        life[i] = (lifetime){ .slot = (int)i,
+                              .place = (int)i,
+                              .bytes = round_up(s->bytes),
+                              .last = always ? FOREVER : -1 };
         if (s->kind == DEQ_SLOT_PARAMETER || s->bound) life[i].bytes = 0;
     }
     int time = 0;
@@ -58,6 +66,33 @@ static void find_lifetimes(const deq_program *p, lifetime *life)
                 extend(p, life, step->writes[i], time, step->stage);
             for (int i = 0; i < step->n_reads; i++)
                 extend(p, life, step->reads[i], time, step->stage);
+        }
+}
+
+/* May slot `o.write`, first written at this time, take over the place of `o.read`? */
+static bool takes_over(const deq_program *p, const lifetime *life, deq_overwrite o, int time)
+{
+    const deq_slot *r = &p->slots[o.read], *w = &p->slots[o.write];
+    const lifetime *from = &life[life[o.read].place], *to = &life[o.write];
+    return r->kind == DEQ_SLOT_ARENA && w->kind == DEQ_SLOT_ARENA && r->lent == w->lent &&
+           !life[o.read].taken && to->place == o.write && to->first == time && from->last == time &&
+           from->bytes == to->bytes;
+}
+
+/* life[i] is that of slot i. */
+static void share_places(const deq_program *p, lifetime *life)
+{
+    int time = 0;
+    for (int stage = 0; stage < DEQ_STAGES; stage++)
+        for (size_t k = 0; k < p->n_steps[stage]; k++, time++) {
+            const deq_step *step = &p->steps[stage][k];
+            for (int i = 0; i < step->n_overwrites; i++) {
+                deq_overwrite o = step->overwrites[i];
+                if (!takes_over(p, life, o, time)) continue;
+                life[o.read].taken = true;
+                life[o.write].place = life[o.read].place;
+                life[life[o.read].place].last = life[o.write].last;
+            }
         }
 }
 
@@ -118,6 +153,7 @@ static size_t place(deq_program *p, const lifetime *life, int *placed, bool lent
     for (size_t i = 0; i < p->n_slots; i++) {
         deq_slot *s = &p->slots[life[i].slot];
         if (s->lent != lent || life[i].bytes == 0 || life[i].last < 0) continue;
+        if (life[i].place != life[i].slot) continue;
         s->offset = lowest_offset(p, &life[i], life, placed, n);
         if (s->offset + life[i].bytes > bytes) bytes = s->offset + life[i].bytes;
         insert_sorted(p, life, placed, n++, (int)i);
@@ -132,9 +168,12 @@ deq_status deq_plan(deq_program *p)
     if (life && placed) {
         choose_blocks(p);
         find_lifetimes(p, life);
+        share_places(p, life);
         qsort(life, p->n_slots, sizeof *life, larger_first);
         p->arena_bytes = place(p, life, placed, false);
         p->lent_bytes = place(p, life, placed, true);
+        for (size_t i = 0; i < p->n_slots; i++)
+            p->slots[life[i].slot].offset = p->slots[life[i].place].offset;
     }
     deq_status status = life && placed ? DEQ_OK : DEQ_ERR_NOMEM;
     deq_release(p->ctx, life, (p->n_slots + 1) * sizeof *life);

@@ -78,6 +78,9 @@ static deq_status lower(deq_lowering *l, const deq_group *group)
         if (f->scratch < 0) return DEQ_ERR_NOMEM;
         p->writes[p->n_writes++] = f->scratch;
     }
+    deq_overwrite *over = deq_lower_alloc(l,
+                                          ((size_t)(p->n_reads * p->n_writes) + 1) * sizeof *over);
+    if (!over) return DEQ_ERR_NOMEM;
     deq_step step = { .run = run_fused,
                       .self = f,
                       .stage = group->stage,
@@ -85,6 +88,8 @@ static deq_status lower(deq_lowering *l, const deq_group *group)
                       .n_writes = p->n_writes,
                       .reads = p->reads,
                       .writes = p->writes,
+                      .overwrites = over,
+                      .n_overwrites = deq_tile_list_overwrites(p, over),
                       .kernel = "fused",
                       .flops = p->flops,
                       .bytes = p->bytes };

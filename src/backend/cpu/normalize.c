@@ -570,6 +570,24 @@ static int append_slots(int *to, int n, const int *from, int n_from)
     return n;
 }
 
+static bool reads_slot(const deq_tile_program *p, int slot)
+{
+    for (int i = 0; i < p->n_reads; i++)
+        if (p->reads[i] == slot) return true;
+    return false;
+}
+
+/* The second program runs over an instance, or all of them, when the first is through with it. */
+static int list_overwrites(const deq_tile_program *one, const deq_tile_program *two,
+                           deq_overwrite *list)
+{
+    int n = 0, kept = 0;
+    n = deq_tile_list_overwrites(one, list);
+    for (int i = 0; i < n; i++)
+        if (!reads_slot(two, list[i].read)) list[kept++] = list[i];
+    return kept + deq_tile_list_overwrites(two, list + kept);
+}
+
 static deq_status emit_step(normalize *n, deq_lowering *l, const deq_group *group)
 {
     static const deq_tile_program none;
@@ -582,8 +600,13 @@ static deq_status emit_step(normalize *n, deq_lowering *l, const deq_group *grou
                       .flops = one->flops + two->flops + 5 * (double)(n->instances * n->elements) };
     int *reads = deq_lower_alloc(l, (size_t)(one->n_reads + two->n_reads + 1) * sizeof(int));
     int *writes = deq_lower_alloc(l, (size_t)(one->n_writes + two->n_writes + 3) * sizeof(int));
-    if (!reads || !writes) return DEQ_ERR_NOMEM;
+    deq_overwrite *over = deq_lower_alloc(
+        l, ((size_t)(one->n_reads * one->n_writes) + (size_t)(two->n_reads * two->n_writes) + 1) *
+               sizeof *over);
+    if (!reads || !writes || !over) return DEQ_ERR_NOMEM;
     step.reads = reads, step.writes = writes;
+    step.overwrites = over;
+    step.n_overwrites = list_overwrites(one, two, over);
     step.n_reads = append_slots(reads, 0, one->reads, one->n_reads);
     step.n_reads = append_slots(reads, step.n_reads, two->reads, two->n_reads);
     step.n_writes = append_slots(writes, 0, one->writes, one->n_writes);

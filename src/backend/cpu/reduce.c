@@ -311,7 +311,9 @@ static deq_status emit_step(reduce *r, deq_lowering *l, const deq_group *group)
 {
     const deq_tile_program *p = r->p;
     int *writes = deq_lower_alloc(l, (size_t)(p->n_writes + 3) * sizeof(int));
-    if (!writes) return DEQ_ERR_NOMEM;
+    deq_overwrite *over = deq_lower_alloc(l,
+                                          ((size_t)(p->n_reads * p->n_writes) + 1) * sizeof *over);
+    if (!writes || !over) return DEQ_ERR_NOMEM;
     memcpy(writes, p->writes, (size_t)p->n_writes * sizeof(int));
     writes[p->n_writes] = r->y;
     writes[p->n_writes + 1] = r->partial;
@@ -323,6 +325,8 @@ static deq_status emit_step(reduce *r, deq_lowering *l, const deq_group *group)
                       .n_writes = p->n_writes + 3,
                       .reads = p->reads,
                       .writes = writes,
+                      .overwrites = over,
+                      .n_overwrites = deq_tile_list_overwrites(p, over),
                       .kernel = "sum",
                       .flops = p->flops,
                       .bytes = p->bytes };

@@ -115,6 +115,11 @@ typedef struct deq_tile_program {
 /* Compile; reads become slots, outputs are written where deq_lower_write() says.  The program lives
  * as long as the one that is being lowered. */
 deq_status deq_tile_compile(deq_tile_program **out, deq_lowering *l, const deq_tile_request *r);
+/* May the program write output `write` over array `read`, for it reads what it needs of a tile before it
+ * writes that tile?  (Slots, as in reads and writes.) */
+bool deq_tile_overwrites(const deq_tile_program *p, int read, int write);
+/* All such pairs; room for n_reads n_writes.  Returns how many there are. */
+int deq_tile_list_overwrites(const deq_tile_program *p, deq_overwrite *list);
 /* How many threads the work is worth. */
 int deq_tile_threads(double cost, int threads);
 

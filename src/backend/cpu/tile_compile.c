@@ -623,6 +623,57 @@ deq_status deq_tile_compile(deq_tile_program **out, deq_lowering *l, const deq_t
     return status;
 }
 
+/* Writing over what was read -------------------------------------------------------------------- */
+
+/* Does the operand lie in memory, tile for tile, as the output does? */
+static bool lies_alike(const deq_tile_program *p, const deq_tile_operand *o,
+                       const deq_tile_operand *output)
+{
+    if (o->kind != DEQ_TILE_IN_PLACE || o->size != output->size) return false;
+    for (int d = 0; d < p->rank; d++)
+        if (p->dim[d] > 1 && o->stride[d] != output->stride[d]) return false;
+    return true;
+}
+
+/* The last instruction that reads the slot; n_code: one that does not read it alike. */
+static int last_reader(const deq_tile_program *p, int slot, const deq_tile_operand *output)
+{
+    int last = -1;
+    for (int k = 0; k < p->n_code; k++) {
+        const deq_tile_instruction *i = &p->code[k];
+        const int in[3] = { i->a, i->b, i->c };
+        for (int j = 0; j < 3; j++) {
+            const deq_tile_operand *o = &p->operands[in[j]];
+            bool reads = (o->kind == DEQ_TILE_IN_PLACE || o->kind == DEQ_TILE_GATHERED) &&
+                         o->slot == slot;
+            if (reads && !lies_alike(p, o, output)) return p->n_code;
+            if (reads) last = k;
+        }
+    }
+    return last;
+}
+
+bool deq_tile_overwrites(const deq_tile_program *p, int read, int write)
+{
+    for (int k = 0; k < p->n_code; k++) {
+        const deq_tile_operand *output = &p->operands[p->code[k].y];
+        if (output->kind != DEQ_TILE_OUTPUT || output->slot != write) continue;
+        int last = last_reader(p, read, output);
+        return output->size == p->size && last >= 0 && last <= k;
+    }
+    return false;
+}
+
+int deq_tile_list_overwrites(const deq_tile_program *p, deq_overwrite *list)
+{
+    int n = 0;
+    for (int w = 0; w < p->n_writes; w++)
+        for (int r = 0; r < p->n_reads; r++)
+            if (deq_tile_overwrites(p, p->reads[r], p->writes[w]))
+                list[n++] = (deq_overwrite){ p->reads[r], p->writes[w] };
+    return n;
+}
+
 int deq_tile_threads(double cost, int threads)
 {
     const double enough = 8000; /* ns for each thread: a fork and join takes up to half of it */
