@@ -134,8 +134,10 @@ static void put_gradient(json_t *into, const json_t *gradient, const deq_equilib
                        json_object_get(gradient, "adjoint_solver"));
         break;
     case DEQ_GRADIENT_PHANTOM_NEUMANN:
-    case DEQ_GRADIENT_PHANTOM_UNROLL:
         put_section(into, "gradient", gradient, KEYS("method", "steps", "tau"));
+        break;
+    case DEQ_GRADIENT_PHANTOM_UNROLL:
+        put_section(into, "gradient", gradient, KEYS("method", "steps", "tau", "recompute"));
         break;
     case DEQ_GRADIENT_SHINE:
         put_section(into, "gradient", gradient, KEYS("method", "shine_refine", "shine_fallback"));

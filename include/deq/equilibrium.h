@@ -78,8 +78,8 @@ typedef struct deq_equilibrium_options {
      *  on the graph like the cell.  NULL (default): none. */
     deq_outer_loss_fn *outer_loss;
     void *outer_user; /**< passed to outer_loss */
-    bool recompute;   /**< UNROLL: keep one state a step and compute the rest again backwards; first
-                         derivatives only; default false */
+    bool recompute;   /**< UNROLL, PHANTOM_UNROLL, tails of saved states: keep one state a step and
+                         compute the rest again backwards; first derivatives only; default false */
     bool keep_memory; /**< start each solve from what the solver learned in the last one, besides
                          z0; default false */
 } deq_equilibrium_options;

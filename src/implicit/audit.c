@@ -201,13 +201,14 @@ static void read_costs(run *r, const deq_equilibrium_options *o, int n_equilibri
         if (o->gradient != DEQ_GRADIENT_IFT) row->n_failed = before; /* truncated on purpose */
     }
     int64_t steps = o->forward.max_iter, k = n_equilibria;
+    int passes = o->recompute ? 2 : 1;
     switch (o->gradient) {
     case DEQ_GRADIENT_PHANTOM_UNROLL:
-        row->n_feval += k * o->steps;
+        row->n_feval += k * o->steps * passes;
         row->n_product += k * o->steps;
         break;
     case DEQ_GRADIENT_UNROLL:
-        row->n_feval += k * steps * (o->recompute ? 2 : 1);
+        row->n_feval += k * steps * passes;
         row->n_product += k * steps;
         break;
     case DEQ_GRADIENT_REVERSIBLE:

@@ -5,6 +5,8 @@
  *
  *   phantom   h_0 = z* (held),  h_{t+1} = tau f(h_t) + (1 - tau) h_t,  t < k       (Geng et al. 2021)
  *   unroll    the same from z0, for forward.max_iter steps
+ *
+ * or, with recomputation, one node for all steps up to the next one that is returned (unrolled.c).
  */
 #include "implicit/operators.h"
 
@@ -77,9 +79,6 @@ static bool check_supervision(deq_graph *g, const deq_equilibrium_options *o,
     if (deq_graph_status(g) == DEQ_OK && (unrolled || reversible) && saved > 1)
         deq_graph_fail(g, DEQ_ERR_ARGUMENT, "equilibrium: %s saves no states (%d asked for)",
                        unrolled ? "unrolling" : "the reversible iteration", saved);
-    if (deq_graph_status(g) == DEQ_OK && unrolled && o->recompute && (s->gap || s->n_locations))
-        deq_graph_fail(g, DEQ_ERR_ARGUMENT,
-                       "equilibrium: unrolling with recomputation returns its last step only");
     return deq_graph_status(g) == DEQ_OK;
 }
 
@@ -137,24 +136,6 @@ static void put(build *b, const deq_value *h)
     b->out += b->body->n_states;
 }
 
-/* k steps  h <- tau f(h) + (1 - tau) h  on the graph; k = 0 returns h itself. */
-static void unroll(build *b, const deq_value *start, int k)
-{
-    deq_value h[DEQ_MAX_STATES], fh[DEQ_MAX_STATES];
-    int n = b->body->n_states;
-    double tau = b->o->tau;
-    memcpy(h, start, (size_t)n * sizeof *h);
-    if (k == 0) put(b, h);
-    for (int t = 1; t <= k && deq_graph_status(b->g) == DEQ_OK; t++) {
-        deq_body_inline(b->g, b->body, h, b->captured, fh);
-        for (int i = 0; i < n; i++)
-            h[i] = tau == 1
-                       ? fh[i]
-                       : deq_add(b->g, deq_scale(b->g, fh[i], tau), deq_scale(b->g, h[i], 1 - tau));
-        if (is_supervised(b->s, t, k)) put(b, h);
-    }
-}
-
 /* What |f(z) - z| and |f(z)| of each sample are: sums over all states. */
 static deq_value norm_of(deq_graph *g, const deq_value *v, int n)
 {
@@ -209,6 +190,53 @@ static void add_node(build *b, const deq_op *op, deq_value *out, int n_out, deq_
     deq_emit(g, op, &a, sizeof a, in, s + c + o, out, n_out);
 }
 
+/* The last values of the steps that `op` takes; their gradient runs back through them. */
+static void sweep(build *b, const deq_op *op, int ends, deq_value *h, int steps)
+{
+    deq_value out[2 * DEQ_MAX_STATES] = { { 0 } };
+    int n = b->body->n_states;
+    deq_equilibrium_options o = *b->o;
+    o.forward.max_iter = steps;
+    deq_implicit *m = deq_implicit_new(b->body, NULL, &o);
+    if (!m) {
+        deq_graph_fail(b->g, DEQ_ERR_NOMEM, "%s", deq_last_error(b->g->ctx));
+        return;
+    }
+    add_node(b, op, out, ends * n, m, h);
+    deq_implicit_release(m); /* the node holds it now */
+    memcpy(h, out, (size_t)n * sizeof *h);
+}
+
+/* h <- tau f(h) + (1 - tau) h */
+static void damped_step(build *b, deq_value *h)
+{
+    deq_value fh[DEQ_MAX_STATES];
+    double tau = b->o->tau;
+    deq_body_inline(b->g, b->body, h, b->captured, fh);
+    for (int i = 0; i < b->body->n_states; i++)
+        h[i] = tau == 1
+                   ? fh[i]
+                   : deq_add(b->g, deq_scale(b->g, fh[i], tau), deq_scale(b->g, h[i], 1 - tau));
+}
+
+/* k damped steps, of which those that are supervised are put out; k = 0 puts out the start itself. */
+static void unroll(build *b, const deq_value *start, int k)
+{
+    deq_value h[DEQ_MAX_STATES];
+    memcpy(h, start, (size_t)b->body->n_states * sizeof *h);
+    if (k == 0) put(b, h);
+    for (int t = 1, first = 1; t <= k && deq_graph_status(b->g) == DEQ_OK; t++) {
+        bool supervised = is_supervised(b->s, t, k);
+        if (!b->o->recompute)
+            damped_step(b, h);
+        else if (supervised)
+            sweep(b, &deq_op_unrolled, 1, h, t - first + 1);
+        if (!supervised) continue;
+        put(b, h);
+        first = t + 1;
+    }
+}
+
 /* The states of saved state `at`, cut out of the rows [n - 1, B, d]. */
 static void cut_saved(deq_graph *g, deq_value *h, deq_value saved, int at, const deq_value *z,
                       int n)
@@ -247,21 +275,6 @@ static void solved(build *b, const deq_value *z0, deq_equilibrium_report *report
     int k = tail_steps(b->o, b->s, saved - 1);
     for (int i = 0; i < n; i++) h[i] = k ? deq_stop_gradient(g, out[i]) : out[i];
     unroll(b, h, k);
-}
-
-/* The last z of the steps that `op` takes; its gradient runs back through them. */
-static void swept(build *b, const deq_op *op, int ends, const deq_value *z0)
-{
-    deq_value out[2 * DEQ_MAX_STATES] = { { 0 } };
-    int n = b->body->n_states;
-    deq_implicit *m = deq_implicit_new(b->body, NULL, b->o);
-    if (!m) {
-        deq_graph_fail(b->g, DEQ_ERR_NOMEM, "%s", deq_last_error(b->g->ctx));
-        return;
-    }
-    add_node(b, op, out, ends * n, m, z0);
-    deq_implicit_release(m); /* the node holds it now */
-    for (int i = 0; i < n; i++) b->out[i] = out[i];
 }
 
 /* The outer loss as a cell that maps the states to its gradient. */
@@ -311,12 +324,11 @@ deq_status deq_equilibrium_supervised(deq_graph *g, deq_value *z, deq_cell_fn *c
         return deq_graph_status(g);
     }
     int steps = o.forward.max_iter;
-    if (o.gradient == DEQ_GRADIENT_UNROLL && o.recompute) {
-        swept(&b, &deq_op_unrolled, 1, z0);
-    } else if (o.gradient == DEQ_GRADIENT_UNROLL) {
+    if (o.gradient == DEQ_GRADIENT_UNROLL) {
         unroll(&b, z0, steps);
     } else if (o.gradient == DEQ_GRADIENT_REVERSIBLE) {
-        swept(&b, &deq_op_reversible, 2, z0);
+        memcpy(z, z0, (size_t)n_states * sizeof *z);
+        sweep(&b, &deq_op_reversible, 2, z, steps);
         steps = (steps + 1) / 2 * 2;
     } else {
         solved(&b, z0, report);

@@ -44,30 +44,50 @@ static int n_first(const deq_sweep_kind *k, int n_states)
     return k->adjoint_starts ? n_states : k->ends * n_states;
 }
 
-/* dz0, then one cotangent for each floating captured value. */
+/* Elements of dc. */
+static int64_t captured_elements(const deq_body *b)
+{
+    int64_t n = 0;
+    for (int i = 0; i < b->n_captured; i++) {
+        const deq_type *t = deq_type_of(b->g, b->captured[i]);
+        if (is_float(t)) n += deq_shape_count(&t->shape);
+    }
+    return n;
+}
+
+/* dz0, then dc if a floating value is captured. */
 bool deq_sweep_infer_adjoint(deq_shape_rule *r, const deq_sweep_kind *k)
 {
+    (void)k;
     const deq_body *b = body_of(r->attr);
-    int n = 0;
-    for (int i = 0; i < b->n_states; i++) r->out[n++] = r->in[i];
-    for (int i = 0; i < b->n_captured; i++) {
-        const deq_type *c = &r->in[n_first(k, b->n_states) + i];
-        if (!is_float(c)) continue;
-        if (n == DEQ_MAX_OUTPUTS)
-            return deq_rule_fail(r, DEQ_ERR_UNSUPPORTED,
-                                 "the cell captures more than %d floating values",
-                                 DEQ_MAX_OUTPUTS - b->n_states);
-        r->out[n++] = *c;
-    }
+    int n = b->n_states;
+    int64_t elements = captured_elements(b);
+    for (int i = 0; i < n; i++) r->out[i] = r->in[i];
+    if (elements > 0) r->out[n++] = (deq_type){ r->in[0].dtype, DEQ_SHAPE(elements) };
     r->n_out = n;
     return true;
+}
+
+/* The cotangents of the captured values, cut out of dc. */
+static void cut_captured(const deq_frame *f, deq_value dc, deq_value *dx)
+{
+    const deq_body *b = body_of(f->attr);
+    int64_t from = 0;
+    for (int i = 0; i < b->n_captured; i++) {
+        const deq_type t = *deq_type_of(b->g, b->captured[i]);
+        if (!is_float(&t)) continue;
+        int64_t count = deq_shape_count(&t.shape);
+        deq_value flat = deq_cast(f->g, deq_slice(f->g, dc, 0, from, count), t.dtype);
+        dx[b->n_states + i] = deq_reshape(f->g, flat, t.shape);
+        from += count;
+    }
 }
 
 void deq_sweep_vjp(const deq_frame *f, const deq_sweep_kind *k, const deq_value *dy, deq_value *dx)
 {
     const deq_body *b = body_of(f->attr);
     int s = b->n_states, c = b->n_captured, n = 0;
-    deq_value out[DEQ_MAX_OUTPUTS];
+    deq_value out[DEQ_MAX_STATES + 1] = { { 0 } };
     deq_value *in = deq_arena_alloc(&f->g->arena, (size_t)(4 * s + c) * sizeof *in);
     if (!in) {
         deq_graph_fail(f->g, DEQ_ERR_NOMEM, "%s", deq_last_error(f->g->ctx));
@@ -79,11 +99,9 @@ void deq_sweep_vjp(const deq_frame *f, const deq_sweep_kind *k, const deq_value 
         deq_type t = deq_value_type(f->g, f->out[i]);
         in[n++] = dy[i].id != 0 ? dy[i] : deq_fill(f->g, t.dtype, t.shape, 0);
     }
-    deq_emit(f->g, k->adjoint, f->attr, f->attr_bytes, in, n, out, DEQ_MAX_OUTPUTS);
-    n = 0;
-    for (int i = 0; i < s; i++) dx[i] = out[n++];
-    for (int i = 0; i < c; i++)
-        if (is_float(deq_type_of(f->g, f->in[s + i]))) dx[s + i] = out[n++];
+    deq_emit(f->g, k->adjoint, f->attr, f->attr_bytes, in, n, out, s + 1);
+    for (int i = 0; i < s; i++) dx[i] = out[i];
+    if (deq_graph_status(f->g) == DEQ_OK) cut_captured(f, out[s], dx);
 }
 
 static void no_derivative(const deq_frame *f)
@@ -127,6 +145,7 @@ static deq_status begin(deq_sweep *s, void *const *slot)
         DEQ_TRY(deq_program_bind(s->f.program, s->f.captured[i], slot[s->captured[i]]));
         if (s->products) DEQ_TRY(deq_program_bind(s->products, s->c[i], slot[s->captured[i]]));
     }
+    s->from = DEQ_STAGE_PARAMETER;
     DEQ_TRY(deq_inner_run_parameters(&s->f));
     return deq_inner_run_injected(&s->f);
 }
@@ -165,8 +184,7 @@ static deq_status run_kind(sweep_step *t, void *const *slot)
     }
     import(s, 0, s->first, n_first(t->kind, n), slot);
     import(s, 2, s->g, s->n_ends, slot);
-    for (int k = n; k < s->n_out; k++)
-        memset(slot[s->out[k]], 0, (size_t)s->count[k] * deq_dtype_size(s->dtype[k]));
+    if (s->n_dc) memset(slot[s->dc], 0, (size_t)s->n_dc * deq_dtype_size(s->states.dtype));
     DEQ_TRY(t->kind->run_adjoint(s, slot));
     export(s, 2, s->out, n, slot);
     return DEQ_OK;
@@ -242,42 +260,64 @@ deq_status deq_sweep_products(deq_sweep *s, void *uj, void *u, void *z, double f
 {
     move(s, s->z, z, true);
     move(s, s->u, u, true);
-    DEQ_TRY(deq_program_run(s->products, DEQ_STAGE_PARAMETER));
-    move(s, s->back, uj, false);
-    for (int k = s->states.n; k < s->n_out; k++)
-        deq_sweep_combine(s, s->dtype[k], slot[s->out[k]], 1,
-                          deq_program_data(s->products, s->back[k]), factor, s->count[k]);
+    DEQ_TRY(deq_program_run(s->products, s->from));
+    s->from = DEQ_STAGE_STATE; /* the rest of a sweep has the same captured values */
+    move(s, s->uj, uj, false);
+    if (s->n_dc)
+        deq_sweep_combine(s, s->states.dtype, slot[s->dc], 1, deq_program_data(s->products, s->uc),
+                          factor, s->n_dc);
     return DEQ_OK;
 }
 
 /* Lowering ----------------------------------------------------------------------------------- */
 
-/* The graph of u J and u df/dc, with u and z as inputs. */
-static deq_status build_products(deq_sweep *s, deq_graph *g, const deq_body *b)
+/* The inputs of the products: states z and their cotangents u, and the captured values. */
+static void build_inputs(deq_sweep *s, deq_graph *g, const deq_body *b)
 {
-    deq_value fz[DEQ_MAX_STATES], wanted[DEQ_MAX_OUTPUTS];
-    int n = 0;
+    char name[16];
     for (int i = 0; i < b->n_states; i++) {
-        char name[16];
         deq_type t = *deq_type_of(b->g, b->z[i]);
         snprintf(name, sizeof name, "z%d", i);
-        wanted[n++] = s->z[i] = deq_input(g, name, DEQ_STAGE_STATE, t.dtype, t.shape);
+        s->z[i] = deq_input(g, name, DEQ_STAGE_STATE, t.dtype, t.shape);
         snprintf(name, sizeof name, "u%d", i);
         s->u[i] = deq_input(g, name, DEQ_STAGE_STATE, t.dtype, t.shape);
     }
     for (int i = 0; i < b->n_captured; i++) {
-        char name[16];
         deq_type t = *deq_type_of(b->g, b->captured[i]);
         snprintf(name, sizeof name, "c%d", i);
         s->c[i] = deq_input(g, name, deq_node_of(b->g, b->captured[i])->stage, t.dtype, t.shape);
-        if (!is_float(&t)) continue;
-        s->dtype[n] = t.dtype;
-        s->count[n] = deq_shape_count(&t.shape);
-        wanted[n++] = s->c[i];
     }
-    s->n_out = n;
+}
+
+/* Values of any shape behind each other. */
+static deq_value flatten(deq_graph *g, deq_value *v, int n, deq_dtype dtype)
+{
+    if (n == 0) return DEQ_NONE;
+    for (int i = 0; i < n; i++) {
+        deq_shape shape = deq_value_type(g, v[i]).shape;
+        v[i] = deq_cast(g, deq_reshape(g, v[i], DEQ_SHAPE(deq_shape_count(&shape))), dtype);
+    }
+    return deq_concat(g, v, n, 0);
+}
+
+/* The graph of u J and u df/dc. */
+static deq_status build_products(deq_sweep *s, deq_graph *g, const deq_body *b)
+{
+    size_t most = (size_t)(b->n_states + b->n_captured);
+    deq_value fz[DEQ_MAX_STATES];
+    deq_value *wanted = deq_arena_alloc(&g->arena, most * sizeof *wanted);
+    deq_value *back = deq_arena_alloc(&g->arena, most * sizeof *back);
+    int n = 0;
+    if (!wanted || !back) return DEQ_ERR_NOMEM;
+    build_inputs(s, g, b);
+    for (int i = 0; i < b->n_states; i++) wanted[n++] = s->z[i];
+    for (int i = 0; i < b->n_captured; i++)
+        if (is_float(deq_type_of(b->g, b->captured[i]))) wanted[n++] = s->c[i];
     deq_body_inline(g, b, s->z, s->c, fz);
-    return deq_vjp(g, s->back, fz, s->u, b->n_states, wanted, n);
+    DEQ_TRY(deq_vjp(g, back, fz, s->u, b->n_states, wanted, n));
+    memcpy(s->uj, back, (size_t)b->n_states * sizeof *back);
+    s->uc = flatten(g, back + b->n_states, n - b->n_states, s->states.dtype);
+    return deq_graph_status(g);
 }
 
 /* The products must like the layout that f likes: their rows are the same. */
@@ -287,7 +327,7 @@ static deq_status check_layouts(const deq_sweep *s)
         deq_layout f = deq_program_layout(s->f.program, s->f.in[i]);
         if (deq_program_layout(s->products, s->z[i]) != f ||
             deq_program_layout(s->products, s->u[i]) != f ||
-            deq_program_layout(s->products, s->back[i]) != f)
+            deq_program_layout(s->products, s->uj[i]) != f)
             return deq_fail(s->ctx, DEQ_ERR_BACKEND, "f and its products choose different layouts");
     }
     return DEQ_OK;
@@ -295,7 +335,7 @@ static deq_status check_layouts(const deq_sweep *s)
 
 static deq_status compile_products(deq_sweep *s, deq_lowering *l, const deq_body *b)
 {
-    deq_value native[3 * DEQ_MAX_STATES], own[2 * DEQ_MAX_STATES];
+    deq_value native[3 * DEQ_MAX_STATES], own[2 * DEQ_MAX_STATES], out[DEQ_MAX_STATES + 1];
     deq_compile_options o = *l->options;
     deq_graph *g;
     int n = 0;
@@ -306,8 +346,9 @@ static deq_status compile_products(deq_sweep *s, deq_lowering *l, const deq_body
     for (int i = 0; i < b->n_states; i++) {
         native[n++] = s->z[i];
         native[n++] = s->u[i];
-        native[n++] = s->back[i];
+        native[n++] = out[i] = s->uj[i];
     }
+    out[b->n_states] = s->uc;
     o.native = native;
     o.n_native = n;
     o.threads = l->threads;
@@ -317,7 +358,8 @@ static deq_status compile_products(deq_sweep *s, deq_lowering *l, const deq_body
         own[b->n_states + i] = s->u[i];
     }
     if (status == DEQ_OK)
-        status = deq_compile_within(&s->products, g, s->back, s->n_out, &o, own, 2 * b->n_states);
+        status = deq_compile_within(&s->products, g, out, b->n_states + (s->n_dc > 0), &o, own,
+                                    2 * b->n_states);
     deq_graph_free(g);
     return status == DEQ_OK ? check_layouts(s) : status;
 }
@@ -337,8 +379,10 @@ static deq_status find_slots(sweep_step *t, deq_lowering *l, const deq_node *n, 
                                     : &s->g[i - first - c];
         *role = reads[i];
     }
-    for (int o = 0; o < n->n_out; o++)
-        s->out[o] = writes[(*n_writes)++] = deq_lower_write(l, deq_node_out(n, o), &status);
+    for (int o = 0; o < n->n_out; o++) {
+        int *role = t->adjoint && o == s->states.n ? &s->dc : &s->out[o];
+        *role = writes[(*n_writes)++] = deq_lower_write(l, deq_node_out(n, o), &status);
+    }
     for (int i = 0; i < DEQ_SWEEP_ROWS && status == DEQ_OK; i++) {
         s->rows[i] = writes[(*n_writes)++] = deq_lower_slot(l, deq_states_bytes(&s->states),
                                                             n->stage);
@@ -360,6 +404,7 @@ static deq_status prepare(sweep_step *t, deq_lowering *l, const deq_node *n, int
     s->n_ends = t->kind->ends * s->states.n;
     s->captured = deq_lower_alloc(l, ((size_t)b->n_captured + 1) * sizeof(int));
     if (!s->captured) return DEQ_ERR_NOMEM;
+    s->n_dc = captured_elements(b);
     if (t->adjoint) DEQ_TRY(compile_products(s, l, b));
     DEQ_TRY(t->kind->prepare(s, l, t->adjoint));
     return find_slots(t, l, n, reads, writes, n_writes);

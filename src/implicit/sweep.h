@@ -5,7 +5,9 @@
  *
  *     z, u  ->  u J(z),  u df/dc(z)
  *
- * They share shapes, slots and lowering; reversible.c and unrolled.c say what a step is.
+ * The cotangents of all floating captured values leave as one vector dc, behind each other, in the
+ * dtype of the states: a cell captures any number of them.  Shapes, slots and lowering are shared;
+ * reversible.c and unrolled.c say what a step is.
  */
 #ifndef DEQ_IMPLICIT_SWEEP_H
 #define DEQ_IMPLICIT_SWEEP_H
@@ -27,21 +29,21 @@ typedef struct deq_sweep {
     int n_ends;                    /* states that the forward operator gives: n, or 2 n */
     int first[2 * DEQ_MAX_STATES]; /* slots: z0; or of the adjoint the states it begins with */
     int g[2 * DEQ_MAX_STATES];     /* slots: cotangents of the ends */
-    int out[DEQ_MAX_OUTPUTS];      /* slots */
-    int n_out;
-    int *captured;            /* slots */
-    int rows[DEQ_SWEEP_ROWS]; /* slots: one row a sample each, for the estimator's use */
-    int lent;                 /* slot: what f, the products and the estimator work in */
-    deq_reversible *pair;     /* reversible.c */
+    int out[2 * DEQ_MAX_STATES];   /* slots: the ends; or dz0 */
+    int dc;                        /* slot */
+    int64_t n_dc;                  /* elements of dc; 0: there is none */
+    int *captured;                 /* slots */
+    int rows[DEQ_SWEEP_ROWS];      /* slots: one row a sample each, for the estimator's use */
+    int lent;                      /* slot: what f, the products and the estimator work in */
+    deq_reversible *pair;          /* reversible.c */
     size_t lent_bytes;
     size_t stored_bytes; /* set by prepare: scratch for the estimator's use */
     char *stored;
 
     deq_program *products; /* adjoint only */
     deq_value z[DEQ_MAX_STATES], u[DEQ_MAX_STATES], *c;
-    deq_value back[DEQ_MAX_OUTPUTS]; /* u J, then u df/dc */
-    deq_dtype dtype[DEQ_MAX_OUTPUTS];
-    int64_t count[DEQ_MAX_OUTPUTS]; /* elements of u df/dc */
+    deq_value uj[DEQ_MAX_STATES], uc; /* u J, u df/dc */
+    deq_stage from;                   /* what the next product has to run */
 } deq_sweep;
 
 /* What an estimator brings. */
@@ -69,7 +71,7 @@ deq_status deq_sweep_lower(deq_lowering *l, const deq_node *n, const deq_sweep_k
 /* y <- a y + b x over n elements, computed in double. */
 void deq_sweep_combine(const deq_sweep *s, deq_dtype dtype, void *y, double a, const void *x,
                        double b, int64_t n);
-/* uj = u J(z); the cotangents of the captured values grow by factor times u df/dc(z). */
+/* uj = u J(z); dc grows by factor times u df/dc(z). */
 deq_status deq_sweep_products(deq_sweep *s, void *uj, void *u, void *z, double factor,
                               void *const *slot);
 

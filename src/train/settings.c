@@ -350,7 +350,7 @@ const deq_setting deq_settings[] = {
     CHOICE("gradient.method", equilibrium.gradient, gradients, "how the gradient is computed"),
     INT("gradient.steps", equilibrium.steps, 1, MAX_INT, "phantom: k"),
     ABOVE("gradient.tau", equilibrium.tau, 0, 1, "phantom, unroll, reversible: damping"),
-    BOOL("gradient.recompute", equilibrium.recompute, "unroll: keep states only, compute the rest again"),
+    BOOL("gradient.recompute", equilibrium.recompute, "unrolled steps, also of phantom_unroll: keep states only, compute the rest again"),
     INT("gradient.shine_refine", equilibrium.shine_refine, 0, MAX_INT, "SHINE: steps of refinement"),
     REAL("gradient.shine_fallback", equilibrium.shine_fallback, 0, INFINITY, "SHINE: u = w where |u| exceeds this times |w|; 0: never"),
     CHOICE("gradient.adjoint.method", B.method, linear_methods, "IFT: how u (I - J) = w is solved"),

@@ -3,11 +3,13 @@
  * Equilibria as nodes: value, first and second derivatives in both modes, by the same checks as any
  * operator (differences go through the whole solve), and the estimators against closed forms.
  */
+#include "support/engine.h"
 #include "support/op_check.h"
 
 #include <deq/deq.h>
 #include <deq/equilibrium.h>
 #include <math.h>
+#include <stdio.h>
 #include <string.h>
 
 /* Solved to round-off, so that differences of solutions are differences of z*. */
@@ -522,6 +524,64 @@ static void the_recomputed_gradient_is_that_of_the_computation(void **state)
     check_by_differences(build_recomputed, TYPE(2, 3), TYPE(2, 2));
 }
 
+/* Twenty vectors in the cell, some of another precision than the state. */
+enum { MANY = 20 };
+
+static void cell_of_many(deq_graph *g, const deq_value *z, deq_value *fz, void *user)
+{
+    const deq_value *c = user;
+    fz[0] = z[0];
+    for (int i = 0; i < MANY; i++) {
+        deq_value b = deq_cast(g, c[i], DEQ_F64);
+        fz[0] = deq_sin(g, deq_add(g, deq_scale(g, fz[0], 0.9), b));
+    }
+}
+
+static void gradient_of_many(deq_gradient gradient, bool recompute, double dc[MANY][D])
+{
+    test_graph t = test_graph_new();
+    deq_equilibrium_options o = tight();
+    deq_value c[MANY], back[MANY], z0 = deq_fill(t.g, DEQ_F64, DEQ_SHAPE(B, D), 0.2);
+    o.gradient = gradient;
+    o.recompute = recompute;
+    o.tau = 0.5;
+    o.forward.max_iter = gradient == DEQ_GRADIENT_REVERSIBLE ? 80 : 40;
+    for (int i = 0; i < MANY; i++) {
+        char name[8];
+        snprintf(name, sizeof name, "c%d", i);
+        c[i] = deq_input(t.g, name, DEQ_STAGE_PARAMETER, i % 7 ? DEQ_F64 : DEQ_F32, DEQ_SHAPE(D));
+    }
+    deq_value z = deq_equilibrium(t.g, cell_of_many, c, z0, &o, NULL);
+    deq_value loss = deq_sum(t.g, z, DEQ_ALL_AXES, false);
+    deq_vjp(t.g, back, &loss, NULL, 1, c, MANY);
+    deq_program *p = must_compile(&t, back, MANY, NULL);
+    for (int i = 0; i < MANY; i++) {
+        double wide[D];
+        float narrow[D];
+        for (int k = 0; k < D; k++) wide[k] = narrow[k] = (float)sin(i + 0.3 * k);
+        must_write(&t, p, c[i], i % 7 ? (const void *)wide : narrow);
+    }
+    must_run(p, DEQ_STAGE_PARAMETER);
+    for (int i = 0; i < MANY; i++) {
+        float narrow[D];
+        must_read(&t, p, back[i], i % 7 ? (void *)dc[i] : narrow);
+        for (int k = 0; k < D && i % 7 == 0; k++) dc[i][k] = (double)narrow[k];
+    }
+    deq_program_free(p);
+    test_graph_free(&t);
+}
+
+static void a_cell_captures_any_number_of_values(void **state)
+{
+    (void)state;
+    double expected[MANY][D], got[MANY][D];
+    gradient_of_many(DEQ_GRADIENT_UNROLL, false, expected);
+    gradient_of_many(DEQ_GRADIENT_UNROLL, true, got);
+    check_close("recomputed", got[0], expected[0], MANY * D, 1e-7); /* three are f32 */
+    gradient_of_many(DEQ_GRADIENT_REVERSIBLE, false, got);
+    check_close("reversible", got[0], expected[0], MANY * D, 1e-6);
+}
+
 /* Reports and refusals ----------------------------------------------------------------------- */
 
 static void the_report_counts_evaluations_and_names_the_outcome(void **state)
@@ -860,6 +920,7 @@ int main(void)
         cmocka_unit_test(the_reversible_gradient_is_that_of_the_computation),
         cmocka_unit_test(recomputed_unrolling_is_unrolling),
         cmocka_unit_test(the_recomputed_gradient_is_that_of_the_computation),
+        cmocka_unit_test(a_cell_captures_any_number_of_values),
         cmocka_unit_test(the_report_counts_evaluations_and_names_the_outcome),
         cmocka_unit_test(unrolled_steps_report_their_residual),
         cmocka_unit_test(a_failed_adjoint_solve_is_told_and_is_not_zero),

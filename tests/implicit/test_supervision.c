@@ -250,6 +250,45 @@ static void the_last_state_keeps_its_implicit_gradient(void **state)
     test_graph_free(&s.t);
 }
 
+/* A loss of all returned states and its gradient; the weights of the sum are 1, 2, ... */
+static void loss_and_gradient(const deq_equilibrium_options *o, const deq_supervision *supervision,
+                              double *loss, double *dw)
+{
+    setting s = set_up(o, supervision);
+    deq_graph *g = s.t.g;
+    deq_value sum = DEQ_NONE, d;
+    for (int i = 0; i < s.count; i++) {
+        deq_value square = deq_sum(g, deq_square(g, s.z[i]), DEQ_ALL_AXES, false);
+        deq_value weighted = deq_scale(g, square, i + 1);
+        sum = i ? deq_add(g, sum, weighted) : weighted;
+    }
+    deq_vjp(g, &d, &sum, NULL, 1, &s.c.w, 1);
+    compute(&s, sum, loss);
+    compute(&s, d, dw);
+    test_graph_free(&s.t);
+}
+
+static void recomputation_changes_neither_states_nor_gradients(void **state)
+{
+    (void)state;
+    static const int index[2] = { 2, 5 }, at[2] = { 1, 4 };
+    for (int i = 0; i < 12; i++) {
+        deq_equilibrium_options o = phantom(5, i % 2 ? 0.7 : 1);
+        deq_supervision supervision = deq_supervision_defaults();
+        if (i % 3 == 1) supervision.gap = 2;
+        if (i % 3 == 2) supervision.locations = at, supervision.n_locations = 2;
+        if (i >= 6) o.gradient = DEQ_GRADIENT_UNROLL, o.forward.max_iter = 6;
+        if (i < 6) o.forward.state_index = index, o.forward.n_state_index = 2;
+        double loss[2], dw[2][D * D];
+        for (int k = 0; k < 2; k++) {
+            o.recompute = k;
+            loss_and_gradient(&o, &supervision, &loss[k], dw[k]);
+        }
+        check_close("loss", &loss[1], &loss[0], 1, 1e-14);
+        check_close("dW", dw[1], dw[0], D * D, 1e-13);
+    }
+}
+
 /* Two states of different sizes: f0 = tanh(z1 W'[0:1] / 2 + x0), f1 = tanh(z0 W[0:1] / 2). */
 static void two_cell(deq_graph *g, const deq_value *z, deq_value *fz, void *user)
 {
@@ -362,29 +401,15 @@ static void wrong_supervision_is_refused(void **state)
         int n_states;
         deq_gradient gradient;
         const char *text;
-        bool recompute;
     } cases[] = {
-        { { .struct_size = 3 }, 1, DEQ_GRADIENT_IFT, "struct_size is 3", false },
-        { { .gap = -1 }, 1, DEQ_GRADIENT_IFT, "gap is -1", false },
-        { { .steps = one, .n_steps = 1 },
-          2,
-          DEQ_GRADIENT_IFT,
-          "1 tails for 2 saved states",
-          false },
-        { { .steps = zero, .n_steps = 1 }, 1, DEQ_GRADIENT_IFT, "steps[0] is 0", false },
-        { { .locations = zero, .n_locations = 1 },
-          1,
-          DEQ_GRADIENT_IFT,
-          "locations[0] is 0",
-          false },
-        { { .n_locations = 1 }, 1, DEQ_GRADIENT_IFT, "locations is missing", false },
-        { { .gap = 1 }, 2, DEQ_GRADIENT_UNROLL, "unrolling saves no states (2 asked for)", false },
-        { { .gap = 0 },
-          3,
-          DEQ_GRADIENT_REVERSIBLE,
-          "reversible iteration saves no states (3",
-          false },
-        { { .gap = 1 }, 1, DEQ_GRADIENT_UNROLL, "returns its last step only", true },
+        { { .struct_size = 3 }, 1, DEQ_GRADIENT_IFT, "struct_size is 3" },
+        { { .gap = -1 }, 1, DEQ_GRADIENT_IFT, "gap is -1" },
+        { { .steps = one, .n_steps = 1 }, 2, DEQ_GRADIENT_IFT, "1 tails for 2 saved states" },
+        { { .steps = zero, .n_steps = 1 }, 1, DEQ_GRADIENT_IFT, "steps[0] is 0" },
+        { { .locations = zero, .n_locations = 1 }, 1, DEQ_GRADIENT_IFT, "locations[0] is 0" },
+        { { .n_locations = 1 }, 1, DEQ_GRADIENT_IFT, "locations is missing" },
+        { { .gap = 1 }, 2, DEQ_GRADIENT_UNROLL, "unrolling saves no states (2 asked for)" },
+        { { .gap = 0 }, 3, DEQ_GRADIENT_REVERSIBLE, "reversible iteration saves no states (3" },
     };
     for (size_t i = 0; i < COUNT_OF(cases); i++) {
         test_graph t = test_graph_new();
@@ -394,7 +419,6 @@ static void wrong_supervision_is_refused(void **state)
         if (!cases[i].s.struct_size) cases[i].s.struct_size = sizeof cases[i].s;
         o.forward.n_states = cases[i].n_states;
         o.gradient = cases[i].gradient;
-        o.recompute = cases[i].recompute;
         deq_equilibrium_supervised(t.g, z, cell, &c, &z0, 1, &o, &cases[i].s, NULL);
         assert_refused(&t, DEQ_ERR_ARGUMENT, cases[i].text, NULL);
         test_graph_free(&t);
@@ -411,6 +435,7 @@ int main(void)
         cmocka_unit_test(saved_states_get_tails_of_their_own),
         cmocka_unit_test(the_gradient_is_the_sum_over_tails),
         cmocka_unit_test(the_last_state_keeps_its_implicit_gradient),
+        cmocka_unit_test(recomputation_changes_neither_states_nor_gradients),
         cmocka_unit_test(saved_states_come_apart_again),
         cmocka_unit_test(states_are_plain_in_whatever_layout_they_were_solved),
         cmocka_unit_test(wrong_supervision_is_refused),
