@@ -39,7 +39,7 @@ headers='
     base       export version status context write
     tensor     type random
     solver     outcome linear minimise reversible scalar solver splitting
-    graph      graph parameters op op/ program gradient_check
+    graph      graph parameters op op/ program workspace gradient_check
     backend    info
     io         io io/
     implicit   audit cell_map equilibrium normalise_weight regularise spectral supervision

@@ -43,6 +43,7 @@
 #include <deq/type.h>
 #include <deq/version.h>
 #include <deq/weights.h>
+#include <deq/workspace.h>
 #include <deq/write.h>
 
 #endif

@@ -14,6 +14,7 @@
 #define DEQ_PROGRAM_H
 
 #include <deq/graph.h>
+#include <deq/workspace.h>
 
 #ifdef __cplusplus
 extern "C" {
@@ -37,7 +38,8 @@ typedef struct deq_compile_options {
     /** Inputs and outputs whose memory layout the program may choose (deq_program_layout()); all
      *  of one type then have the same layout, so a solver can feed an output back as an input. */
     const deq_value *native;
-    int n_native; /**< length of native */
+    int n_native;             /**< length of native */
+    deq_workspace *workspace; /**< NULL (default): memory of its own; otherwise see workspace.h */
 } deq_compile_options;
 
 /** How the elements of an input or output lie in memory. */
@@ -48,7 +50,8 @@ typedef enum deq_layout {
 
 /** What a program takes and costs; see deq_program_stats(). */
 typedef struct deq_program_info {
-    size_t arena_bytes;     /**< planned memory: every buffer, constants included */
+    size_t arena_bytes;     /**< planned memory: every buffer, constants included, also what lies in
+                                 a workspace */
     size_t parameter_bytes; /**< values bound from parameter stores */
     int n_nodes;            /**< nodes after simplification */
     int n_steps[4];         /**< kernels run, by deq_stage */

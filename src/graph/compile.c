@@ -2,7 +2,7 @@
 /*
  * Compilation: simplify, partition into groups, choose layouts, lower to steps, plan memory.
  */
-#include "graph/program_internal.h"
+#include "graph/workspace.h"
 #include "op/shape.h"
 
 #include <string.h>
@@ -31,7 +31,8 @@ typedef struct compiler {
     bool *is_native;      /* [source values] named in options.native */
     size_t n_mapped;      /* length of both */
     size_t n_values;      /* of the simplified graph */
-    const deq_value *own; /* of a program within a program: inputs with a place of their own */
+    bool within;          /* a program within a program */
+    const deq_value *own; /* of which: inputs with a place of their own */
     int n_own;
 } compiler;
 
@@ -213,7 +214,9 @@ static deq_status bind_values(compiler *c)
         const deq_node *n = &c->source->nodes[k];
         if (n->op != &deq_op_input) continue;
         deq_value v = deq_node_out(n, 0);
-        deq_binding b = { v, *deq_type_of(c->source, v), -1, DEQ_LAYOUT_PLAIN, true };
+        deq_binding b = {
+            .value = v, .type = *deq_type_of(c->source, v), .slot = -1, .is_input = true
+        };
         int32_t id = c->map[v.id];
         if (id) {
             b.layout = l->layout[id];
@@ -226,7 +229,7 @@ static deq_status bind_values(compiler *c)
         bool known = false; /* an input, or an output named before */
         for (int k = 0; k < p->n_bindings; k++) known |= p->bindings[k].value.id == v.id;
         if (known) continue;
-        deq_binding b = { v, *deq_type_of(c->source, v), -1, DEQ_LAYOUT_PLAIN, false };
+        deq_binding b = { .value = v, .type = *deq_type_of(c->source, v), .slot = -1 };
         DEQ_TRY(place_output(c, &b, p->n_bindings));
         p->bindings[p->n_bindings++] = b;
     }
@@ -237,7 +240,7 @@ static deq_status bind_values(compiler *c)
 static void mark_bound(const compiler *c)
 {
     deq_program *p = c->l.program;
-    for (int i = 0; p->within && i < p->n_bindings; i++) {
+    for (int i = 0; c->within && i < p->n_bindings; i++) {
         const deq_binding *b = &p->bindings[i];
         bool own = false;
         for (int k = 0; k < c->n_own; k++) own |= c->own[k].id == b->value.id;
@@ -309,7 +312,8 @@ static deq_status compile(compiler *c, const deq_compile_options *o)
     DEQ_TRY(bind_values(c));
     mark_bound(c);
     DEQ_TRY(place_memory(p));
-    return fill_constants(c);
+    DEQ_TRY(fill_constants(c));
+    return o->workspace ? deq_workspace_add(o->workspace, p) : DEQ_OK;
 }
 
 static deq_program *program_new(deq_context *ctx, int threads)
@@ -334,7 +338,8 @@ static deq_status compile_any(deq_program **out, deq_graph *g, const deq_value *
     DEQ_TRY(check_arguments(g, outputs, n_outputs, &o));
     deq_program *p = program_new(g->ctx, o.threads ? o.threads : deq_context_threads(g->ctx));
     if (!p) return DEQ_ERR_NOMEM;
-    p->within = within;
+    p->within = within || o.workspace;
+    if (within) o.workspace = NULL; /* it is the program's around */
 
     compiler c = { .l = { .ctx = g->ctx,
                           .options = &o,
@@ -345,6 +350,7 @@ static deq_status compile_any(deq_program **out, deq_graph *g, const deq_value *
                    .outputs = outputs,
                    .n_outputs = n_outputs,
                    .n_mapped = g->n_values,
+                   .within = within,
                    .own = own,
                    .n_own = n_own };
     c.map = deq_alloc_array(g->ctx, c.n_mapped, sizeof *c.map);

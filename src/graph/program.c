@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* Compiled programs: running them, and their inputs and outputs. */
-#include "graph/program_internal.h"
+#include "graph/workspace.h"
 
 #include <stdio.h>
 #include <string.h>
@@ -9,6 +9,7 @@ void deq_program_free(deq_program *p)
 {
     if (!p) return;
     deq_context *ctx = p->ctx;
+    if (p->workspace) deq_workspace_remove(p->workspace, p);
     for (int stage = 0; stage < DEQ_STAGES; stage++) {
         for (size_t k = 0; k < p->n_steps[stage]; k++) {
             deq_step *s = &p->steps[stage][k];
@@ -45,11 +46,28 @@ deq_status deq_program_run_stage(deq_program *p, deq_stage stage)
     return DEQ_OK;
 }
 
+/* Before a run in a workspace: the block is ours, and every input in it was written since. */
+static deq_status enter_workspace(deq_program *p)
+{
+    DEQ_TRY(deq_workspace_take(p->workspace, p));
+    for (int i = 0; i < p->n_bindings; i++) {
+        const deq_binding *b = &p->bindings[i];
+        if (!b->is_input || b->written || b->slot < 0 || !p->slots[b->slot].lent) continue;
+        if (p->slot[b->slot] == deq_program_place(p, &p->slots[b->slot]))
+            return fail(p, DEQ_ERR_STATE,
+                        "run: input %d has not been written since another program of the workspace "
+                        "ran",
+                        (int)b->value.id);
+    }
+    return DEQ_OK;
+}
+
 deq_status deq_program_run(deq_program *p, deq_stage from)
 {
     if (from < DEQ_STAGE_PARAMETER || from > DEQ_STAGE_STATE)
         return fail(p, DEQ_ERR_ARGUMENT, "run: stage %d, expected %d to %d", (int)from,
                     DEQ_STAGE_PARAMETER, DEQ_STAGE_STATE);
+    if (p->workspace) DEQ_TRY(enter_workspace(p));
     for (int stage = DEQ_STAGE_PARAMETER; stage < (int)from; stage++)
         if (!p->ready[stage])
             return fail(p, DEQ_ERR_STATE, "run: stage %d is asked for before stage %d has run",
@@ -78,10 +96,23 @@ deq_status deq_program_place_steps(deq_program *p)
 
 deq_status deq_program_lend(deq_program *p, void *memory)
 {
+    char *old = p->lent;
+    for (size_t i = 0; i < p->n_slots; i++) {
+        const deq_slot *s = &p->slots[i];
+        if (!s->lent) continue;
+        bool bound = p->workspace && p->slot[i] != deq_program_place(p, s);
+        p->lent = memory;
+        if (!bound) p->slot[i] = deq_program_place(p, s);
+        p->lent = old;
+    }
     p->lent = memory;
-    for (size_t i = 0; i < p->n_slots; i++)
-        if (p->slots[i].lent) p->slot[i] = deq_program_place(p, &p->slots[i]);
     return deq_program_place_steps(p);
+}
+
+void deq_program_forget(deq_program *p)
+{
+    p->ready[DEQ_STAGE_INJECTED] = p->ready[DEQ_STAGE_STATE] = false;
+    for (int i = 0; i < p->n_bindings; i++) p->bindings[i].written = false;
 }
 
 static const deq_binding *find(const deq_program *p, deq_value v)
@@ -118,9 +149,19 @@ deq_status deq_program_write(deq_program *p, deq_value input, const void *data, 
     if (!b) return status;
     if (!b->is_input)
         return fail(p, DEQ_ERR_NAME, "write: value %d is an output, not an input", (int)input.id);
-    if (b->slot >= 0)
-        p->backend->copy(&b->type, p->slot[b->slot], b->layout, data, DEQ_LAYOUT_PLAIN, p->threads);
+    if (b->slot < 0) return DEQ_OK;
+    if (p->workspace) DEQ_TRY(deq_workspace_take(p->workspace, p));
+    p->bindings[b - p->bindings].written = true;
+    p->backend->copy(&b->type, p->slot[b->slot], b->layout, data, DEQ_LAYOUT_PLAIN, p->threads);
     return DEQ_OK;
+}
+
+/* Does the value lie in a workspace that another program has now? */
+static bool is_lost(const deq_program *p, const deq_binding *b)
+{
+    const deq_slot *s = &p->slots[b->slot];
+    return p->workspace && s->lent && p->slot[b->slot] == deq_program_place(p, s) &&
+           !deq_workspace_holds(p->workspace, p);
 }
 
 deq_status deq_program_read(deq_program *p, deq_value value, void *data, size_t bytes)
@@ -130,6 +171,10 @@ deq_status deq_program_read(deq_program *p, deq_value value, void *data, size_t 
     if (!b) return status;
     if (b->slot < 0)
         return fail(p, DEQ_ERR_NAME, "read: nothing depends on input %d, it is not kept",
+                    (int)value.id);
+    if (is_lost(p, b))
+        return fail(p, DEQ_ERR_STATE,
+                    "read: value %d is lost, another program of the workspace has run since",
                     (int)value.id);
     p->backend->copy(&b->type, data, DEQ_LAYOUT_PLAIN, p->slot[b->slot], b->layout, p->threads);
     return DEQ_OK;
@@ -194,6 +239,7 @@ const char *deq_program_error(const deq_program *p)
 deq_program_info deq_program_stats(const deq_program *p)
 {
     deq_program_info info = { .arena_bytes = p->arena_bytes, .n_nodes = (int)p->graph->n_nodes };
+    if (p->workspace) info.arena_bytes += p->lent_bytes;
     for (size_t i = 0; i < p->n_slots; i++)
         if (p->slots[i].kind == DEQ_SLOT_PARAMETER) info.parameter_bytes += p->slots[i].bytes;
     for (int stage = 0; stage < DEQ_STAGES; stage++) {

@@ -11,6 +11,7 @@ typedef struct deq_binding {
     int slot; /* -1: an input that nothing depends on */
     deq_layout layout;
     bool is_input;
+    bool written; /* an input in a workspace: since the program has had the block */
 } deq_binding;
 
 struct deq_program {
@@ -31,10 +32,11 @@ struct deq_program {
     int n_bindings;
     void *arena;
     size_t arena_bytes;
-    bool within;            /* a program within a program: runs in a block that is lent to it */
-    void *lent;             /* the block, or NULL */
-    size_t lent_bytes;      /* that it needs */
-    bool ready[DEQ_STAGES]; /* the stage has run */
+    bool within; /* runs in a block that is lent to it, by a program around or a workspace */
+    deq_workspace *workspace; /* or NULL */
+    void *lent;               /* the block, or NULL */
+    size_t lent_bytes;        /* that it needs */
+    bool ready[DEQ_STAGES];   /* the stage has run */
     char message[DEQ_MESSAGE_BYTES];
 };
 
@@ -45,8 +47,11 @@ struct deq_program {
 deq_status deq_compile_within(deq_program **out, deq_graph *g, const deq_value *outputs,
                               int n_outputs, const deq_compile_options *options,
                               const deq_value *own, int n_own);
-/* `memory` is aligned to DEQ_ALIGNMENT.  Before the first run and before anything is bound. */
+/* `memory` is aligned to DEQ_ALIGNMENT.  What lay in the old block is lost; in a workspace what is
+ * bound elsewhere stays there. */
 deq_status deq_program_lend(deq_program *p, void *memory);
+/* The content of the lent block is gone. */
+void deq_program_forget(deq_program *p);
 /* Tell the steps that the slots have their places. */
 deq_status deq_program_place_steps(deq_program *p);
 /* Where a slot lives when nothing else is bound to it; NULL if that is nowhere (yet). */

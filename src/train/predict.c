@@ -73,7 +73,7 @@ deq_status deq_predictor_new(deq_predictor **out, deq_trained *t, deq_shape inpu
     p->input = input;
     p->seed = o.seed;
     deq_status status = deq_predict_program(&p->m, ctx, &t->config, input, batch, t->weights,
-                                            o.max_iter, o.rtol, o.atol);
+                                            o.max_iter, o.rtol, o.atol, t->workspace);
     p->n_input = deq_shape_count(&input);
     p->classes = t->config.model.classes;
     p->positions = count_positions(&t->config, &input);

@@ -135,11 +135,12 @@ static void add_reports(deq_value *outputs, int *n, const deq_equilibrium_report
 }
 
 static deq_status compile(model_program *m, deq_graph *g, deq_nn *nn, const deq_config *config,
-                          const deq_value *outputs, int n)
+                          const deq_value *outputs, int n, deq_workspace *workspace)
 {
     m->key = deq_nn_used_key(nn);
     deq_compile_options options = deq_compile_defaults();
     options.winograd = config->training.winograd;
+    options.workspace = workspace;
     return deq_compile(&m->p, g, outputs, n, &options);
 }
 
@@ -179,7 +180,7 @@ static deq_status build_step(model_program *m, deq_context *ctx, deq_graph *g, d
     for (int i = 0; i < m->n_updates; i++) outputs[n++] = m->updates[i].value;
     deq_value *grads = outputs + n;
     DEQ_TRY(deq_gradients(g, grads, loss, parameters));
-    DEQ_TRY(compile(m, g, nn, config, outputs, n + n_parameters));
+    DEQ_TRY(compile(m, g, nn, config, outputs, n + n_parameters, variant->workspace));
     return deq_program_bind_gradients(m->p, parameters, grads);
 }
 
@@ -216,7 +217,7 @@ deq_status deq_build_evaluation(model_program *m, deq_nn *nn, const deq_config *
 
 deq_status deq_predict_program(model_program *m, deq_context *ctx, const deq_config *config,
                                deq_shape input, int64_t batch, deq_weights *weights, int max_iter,
-                               double rtol, double atol)
+                               double rtol, double atol, deq_workspace *workspace)
 {
     *m = (model_program){ .dtype = config->training.dtype, .batch = batch };
     deq_graph *g = NULL;
@@ -229,7 +230,7 @@ deq_status deq_predict_program(model_program *m, deq_context *ctx, const deq_con
         deq_value outputs[4] = { m->logits };
         int n = 1;
         add_reports(outputs, &n, &m->report);
-        status = compile(m, g, nn, config, outputs, n);
+        status = compile(m, g, nn, config, outputs, n, workspace);
     }
     deq_nn_free(nn);
     deq_graph_free(g);

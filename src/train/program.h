@@ -36,6 +36,7 @@ typedef struct step_variant {
     const int64_t *depth; /* evaluations allowed in the present solve; NULL: solver.max_iter */
     deq_adjoint_observer_fn *observer;
     void *observer_user;
+    deq_workspace *workspace; /* NULL: memory of its own */
 } step_variant;
 
 /* A step of training: loss and gradients, bound to the weights' gradient vector. */
@@ -51,10 +52,11 @@ deq_model_solve deq_evaluation_solve(const deq_config *config, int max_iter, dou
 deq_status deq_build_evaluation(model_program *m, deq_nn *nn, const deq_config *config,
                                 deq_shape input, const deq_model_solve *solve);
 
-/* Logits and report for inputs [batch, input...]; the solver as evaluation.* and `options` say. */
+/* Logits and report for inputs [batch, input...]; the solver as evaluation.* and the arguments say.
+ * `workspace` may be NULL. */
 deq_status deq_predict_program(model_program *m, deq_context *ctx, const deq_config *config,
                                deq_shape input, int64_t batch, deq_weights *weights, int max_iter,
-                               double rtol, double atol);
+                               double rtol, double atol, deq_workspace *workspace);
 
 /* Declare and allocate the weights of the configuration's model. */
 deq_status deq_declare_weights(deq_weights **out, deq_context *ctx, const deq_config *config,

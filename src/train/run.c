@@ -158,7 +158,7 @@ static deq_status make_room(deq_run *run)
     run->outcome = deq_alloc_array(run->ctx, b, sizeof *run->outcome);
     run->n_feval = deq_alloc_array(run->ctx, b, sizeof *run->n_feval);
     bool all = run->logits && run->wide && run->label && run->outcome && run->n_feval;
-    return all ? DEQ_OK : DEQ_ERR_NOMEM;
+    return all ? deq_workspace_new(&run->workspace, run->ctx) : DEQ_ERR_NOMEM;
 }
 
 static deq_status start(deq_run **out, deq_context *ctx, const deq_config *config,
@@ -303,6 +303,7 @@ void deq_run_free(deq_run *run)
     deq_loader_free(run->loader);
     deq_journal_close(&run->journal);
     for (int i = 0; i < N_PROGRAMS; i++) deq_model_program_free(&run->programs[i]);
+    deq_workspace_free(run->workspace);
     deq_optimiser_free(run->optimiser);
     deq_weights_free(run->weights);
     deq_datasets_free(&run->data);
@@ -348,9 +349,11 @@ static void swap_average(deq_run *run)
 deq_trained deq_run_lend_weights(deq_run *run)
 {
     if (run->average && run->config.evaluation.average) swap_average(run);
-    return (deq_trained){
-        .ctx = run->ctx, .config = run->config, .weights = run->weights, .borrowed = true
-    };
+    return (deq_trained){ .ctx = run->ctx,
+                          .config = run->config,
+                          .weights = run->weights,
+                          .borrowed = true,
+                          .workspace = run->workspace };
 }
 
 void deq_run_return_weights(deq_run *run)

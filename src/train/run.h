@@ -42,7 +42,8 @@ struct deq_run {
     void *average; /* NULL: none */
     size_t vector_bytes;
     deq_loader *loader;
-    int64_t steps, batches; /* in all; an epoch has */
+    int64_t steps, batches;   /* in all; an epoch has */
+    deq_workspace *workspace; /* of all its programs, evaluation included */
     model_program programs[N_PROGRAMS];
     bool compiled[N_PROGRAMS];
     int64_t depth; /* evaluations allowed in this step */

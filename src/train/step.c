@@ -62,7 +62,8 @@ static deq_status get_program(model_program **out, deq_run *run, int which)
                              .penalty = which == PROGRAM_PENALTY,
                              .depth = run->config.training.depth.count > 0 ? &run->depth : NULL,
                              .observer = tally_adjoint,
-                             .observer_user = &run->adjoint };
+                             .observer_user = &run->adjoint,
+                             .workspace = run->workspace };
     DEQ_TRY(deq_step_program(*out, run->ctx, &run->config, &run->form, run->weights, &variant));
     run->compiled[which] = true;
     return DEQ_OK;

@@ -11,7 +11,8 @@ struct deq_trained {
     deq_context *ctx;
     deq_config config;
     deq_weights *weights;
-    bool borrowed; /* the weights are a run's */
+    bool borrowed;            /* the weights are a run's */
+    deq_workspace *workspace; /* of that run, else NULL */
     int64_t steps;
     char *classes; /* names, each ended by a line end; NULL: there are none */
     char path[DEQ_CONFIG_TEXT];

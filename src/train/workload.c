@@ -240,7 +240,7 @@ static deq_status make(deq_workload *w, int64_t batch)
     case DEQ_WORK_MAP: DEQ_TRY(make_map(w, batch)); break;
     case DEQ_WORK_SOLVE:
         DEQ_TRY(deq_predict_program(&w->m, w->ctx, &i->config, i->form.input, batch, i->weights, 0,
-                                    -1, -1));
+                                    -1, -1, NULL));
         break;
     default: DEQ_TRY(make_step(w, batch));
     }

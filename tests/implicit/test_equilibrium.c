@@ -547,7 +547,7 @@ static void gradient_of_many(deq_gradient gradient, bool recompute, double dc[MA
     o.tau = 0.5;
     o.forward.max_iter = gradient == DEQ_GRADIENT_REVERSIBLE ? 80 : 40;
     for (int i = 0; i < MANY; i++) {
-        char name[8];
+        char name[16];
         snprintf(name, sizeof name, "c%d", i);
         c[i] = deq_input(t.g, name, DEQ_STAGE_PARAMETER, i % 7 ? DEQ_F64 : DEQ_F32, DEQ_SHAPE(D));
     }
