@@ -55,6 +55,7 @@ settings() { # estimator, probability of the penalty
     case $1 in
         ift) echo gradient.method=ift ;;
         phantom) echo gradient.method=phantom_unroll gradient.steps=5 gradient.tau=0.5 ;;
+        phantom-recomputed) echo "$(settings phantom 0)" gradient.recompute=yes ;;
         jfb) echo gradient.method=jfb ;;
         shine) echo gradient.method=shine solver.method=broyden solver.broyden.memory=12 ;;
     esac
@@ -145,30 +146,33 @@ accuracies() {
 
 # With a penalty in every step, so that what it costs shows.
 costs() {
-    local estimator regularised run round sets ours theirs peak their_peak growth
+    local estimator regularised run record round sets ours peak their_peak growth
     printf '| gradient | regularised | s a step | peak MB |'
     [ -z "$python" ] || printf ' TorchDEQ: s a step | peak MB | of that in training |'
     printf '\n|---|---|---:|---:|%s\n' "${python:+---:|---:|---:|}"
-    for estimator in ift phantom jfb shine; do
+    for estimator in ift phantom phantom-recomputed jfb shine; do
         for regularised in 0 1; do
             run=$out/cost-$estimator-$(yes_no $regularised)
+            record=$out/cost-${estimator%-recomputed}-$(yes_no $regularised).peer
             read -ra sets <<<"$(settings $estimator $regularised | tr '\n' ' ')"
-            ours='' theirs=''
+            ours=''
+            [ $estimator = phantom-recomputed ] || rm -f "$record.seconds"
             for ((round = 1; round <= rounds; round++)); do
                 train "$run" training.steps=8 training.pretrain_steps=0 \
                     training.evaluate_every=1000 data.test_count=50 evaluation.batch=50 "${sets[@]}"
                 ours+=$(metric "$run" train seconds | tail -n 6 | median)$'\n'
-                [ -n "$python" ] || continue
-                train_peer_fastest "$run.peer" $estimator $regularised --steps 8 --unrolled 0 \
+                # The peer's phantom gradient keeps its tape: it stands beside both of ours.
+                if [ -z "$python" ] || [ $estimator = phantom-recomputed ]; then continue; fi
+                train_peer_fastest "$record" $estimator $regularised --steps 8 --unrolled 0 \
                     --test-count 50
-                theirs+=$(field "$run.peer" median_s)$'\n'
+                field "$record" median_s >>"$record.seconds"
             done
             peak=$(tail -n 1 "$run.peak")
             printf '| %s | %s | %.2f | %.0f |' $estimator "$(yes_no $regularised)" \
                 "$(printf %s "$ours" | median)" "$((peak * 1024 / 1000000))"
             if [ -n "$python" ]; then
-                their_peak=$(field "$run.peer" peak_mb) growth=$(field "$run.peer" growth_mb)
-                printf ' %.2f | %.0f | %.0f |' "$(printf %s "$theirs" | median)" "$their_peak" "$growth"
+                their_peak=$(field "$record" peak_mb) growth=$(field "$record" growth_mb)
+                printf ' %.2f | %.0f | %.0f |' "$(median <"$record.seconds")" "$their_peak" "$growth"
             fi
             echo
         done
