@@ -76,17 +76,15 @@ static void put_paragraphs(text_buffer *t, const char *description)
     while (*s) {
         const size_t n = strcspn(s, "\n");
         const bool verbatim = strncmp(s, "  ", 2) == 0;
-        if (verbatim != as_it_is) {
-            put(t, verbatim ? ".PP\n.EX\n" : ".EE\n.PP\n");
-            gap = false;
-        }
+        if (verbatim != as_it_is) put(t, verbatim ? ".PP\n.EX\n" : ".EE\n");
+        gap = !verbatim && (gap || as_it_is || n == 0); /* a paragraph begins with the next text */
         as_it_is = verbatim;
         if (n > 0) {
             if (gap) put(t, ".PP\n");
             put_roff_bytes(t, s, n);
             put(t, "\n");
+            gap = false;
         }
-        gap = n == 0 && !as_it_is;
         s += n + (s[n] == '\n');
     }
     if (as_it_is) put(t, ".EE\n");
