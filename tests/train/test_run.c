@@ -6,50 +6,15 @@
 #define _XOPEN_SOURCE 700
 #include "support/comma.h"
 #include "support/test.h"
+#include "train/place.h"
 
 #include <deq/io/archive.h>
 #include <deq/train.h>
-#include <ftw.h>
 #include <math.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
-
-/* ---- a folder for each test ---- */
-
-typedef struct place {
-    deq_context *ctx;
-    char root[64];
-} place;
-
-static int make_place(void **state)
-{
-    static place p;
-    deq_context_options o = deq_context_defaults();
-    o.threads = 2;
-    strcpy(p.root, "/tmp/deq-run-XXXXXX");
-    assert_non_null(mkdtemp(p.root));
-    assert_int_equal(deq_context_new(&p.ctx, &o), DEQ_OK);
-    *state = &p;
-    return 0;
-}
-
-static int remove_one(const char *path, const struct stat *s, int kind, struct FTW *f)
-{
-    (void)s;
-    (void)kind;
-    (void)f;
-    return remove(path);
-}
-
-static int clear_place(void **state)
-{
-    place *p = *state;
-    deq_context_free(p->ctx);
-    nftw(p->root, remove_one, 16, FTW_DEPTH | FTW_PHYS);
-    return 0;
-}
 
 static const char *in(const place *p, const char *name)
 {
