@@ -56,9 +56,8 @@ static int64_t captured_elements(const deq_body *b)
 }
 
 /* dz0, then dc if a floating value is captured. */
-bool deq_sweep_infer_adjoint(deq_shape_rule *r, const deq_sweep_kind *k)
+bool deq_sweep_infer_adjoint(deq_shape_rule *r)
 {
-    (void)k;
     const deq_body *b = body_of(r->attr);
     int n = b->n_states;
     int64_t elements = captured_elements(b);

@@ -60,7 +60,7 @@ extern const deq_sweep_kind deq_sweep_reversible, deq_sweep_unrolled;
 
 /* Shape rules and derivatives of the four operators. */
 bool deq_sweep_infer_forward(deq_shape_rule *r, const deq_sweep_kind *k);
-bool deq_sweep_infer_adjoint(deq_shape_rule *r, const deq_sweep_kind *k);
+bool deq_sweep_infer_adjoint(deq_shape_rule *r);
 void deq_sweep_vjp(const deq_frame *f, const deq_sweep_kind *k, const deq_value *dy, deq_value *dx);
 void deq_sweep_no_vjp(const deq_frame *f, const deq_value *dy, deq_value *dx);
 void deq_sweep_no_jvp(const deq_frame *f, const deq_value *dx, deq_value *dy);

@@ -90,7 +90,7 @@ static bool infer_forward(deq_shape_rule *r)
 
 static bool infer_adjoint(deq_shape_rule *r)
 {
-    return deq_sweep_infer_adjoint(r, &deq_sweep_unrolled);
+    return deq_sweep_infer_adjoint(r);
 }
 
 static void forward_vjp(const deq_frame *f, const deq_value *dy, deq_value *dx)
