@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* Programs that use one block in turn. */
 #include "support/engine.h"
+#include "support/memory.h"
 
 #include <deq/workspace.h>
 #include <string.h>
@@ -158,6 +159,40 @@ static void bound_memory_is_nobody_elses(void **state)
     test_graph_free(&t);
 }
 
+/* Whatever allocation fails while a second program is compiled, the first can go on. */
+static void a_failed_compilation_costs_the_others_nothing(void **state)
+{
+    (void)state;
+    test_memory m = { 0 };
+    test_graph t = { .ctx = test_memory_context(&m, 1) };
+    deq_workspace *w;
+    deq_program *p = NULL;
+    assert_int_equal(deq_graph_new(&t.g, t.ctx), DEQ_OK);
+    assert_int_equal(deq_workspace_new(&w, t.ctx), DEQ_OK);
+    chain a = chain_new(&t, "px", N, w);
+    write_p(&t, &a, 1);
+    deq_value x = f64_input(&t, "y", DEQ_STAGE_INJECTED, DEQ_SHAPE(2 * N)), y = deq_tanh(t.g, x);
+    deq_compile_options o = deq_compile_defaults();
+    o.workspace = w;
+    int failures = 0;
+    for (size_t k = 1; !p; k++) {
+        atomic_store(&m.fail_at, atomic_load(&m.calls) + k);
+        deq_status status = deq_compile(&p, t.g, &y, 1, &o);
+        atomic_store(&m.fail_at, 0);
+        assert_int_equal(status, p ? DEQ_OK : DEQ_ERR_NOMEM);
+        failures += !p;
+        write_x(&t, &a, (double)k);
+        must_run(a.program, DEQ_STAGE_PARAMETER);
+        check_y(&t, &a, 1, (double)k);
+    }
+    assert_true(failures > 5);
+    deq_program_free(p);
+    deq_program_free(a.program);
+    deq_workspace_free(w);
+    test_graph_free(&t);
+    assert_memory_clean(&m);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -165,6 +200,7 @@ int main(void)
         cmocka_unit_test(the_block_is_as_large_as_the_largest_needs),
         cmocka_unit_test(what_another_program_has_taken_is_not_read),
         cmocka_unit_test(bound_memory_is_nobody_elses),
+        cmocka_unit_test(a_failed_compilation_costs_the_others_nothing),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
